@@ -33,6 +33,7 @@ type Event interface {
 type Recorded struct {
 	ID       uuid.UUID
 	Revision uint32 // 1; higher when an identity returns after its fact was replaced
+	Reason   string // why it returns; "" at revision 1
 	Fact     flow.Fact
 	BookedIn string            // yyyymm when the fact's own month was closed; else ""
 	Warnings []fault.Violation // rules broken that do not stop a fact
@@ -86,6 +87,7 @@ type Cancelled struct {
 	Revision uint32
 	Reason   string
 	Was      flow.Fact
+	BookedIn string // yyyymm when the fact's own month was closed; else ""
 }
 
 // LedgerClosed closes the books of a month.
@@ -155,28 +157,28 @@ func (e FacilityRegistered) EventID() uuid.UUID { return e.ID }
 func (e AreaRegistered) EventID() uuid.UUID { return e.ID }
 
 // Type is dk.stofstrom.flow.<kind>.v1.
-func (e Recorded) Type() string { return "dk.stofstrom.flow." + string(e.Fact.Kind) + ".v1" }
+func (e Recorded) Type() string { return FactType(e.Fact.Kind) }
 
 // Type is the event type in the log.
-func (Corrected) Type() string { return "dk.stofstrom.flow.corrected.v1" }
+func (Corrected) Type() string { return TypeCorrected }
 
 // Type is the event type in the log.
-func (Moved) Type() string { return "dk.stofstrom.flow.moved.v1" }
+func (Moved) Type() string { return TypeMoved }
 
 // Type is the event type in the log.
-func (Arrived) Type() string { return "dk.stofstrom.flow.arrived.v1" }
+func (Arrived) Type() string { return TypeArrived }
 
 // Type is the event type in the log.
-func (Cancelled) Type() string { return "dk.stofstrom.flow.cancelled.v1" }
+func (Cancelled) Type() string { return TypeCancelled }
 
 // Type is the event type in the log.
-func (LedgerClosed) Type() string { return "dk.stofstrom.ledger.closed.v1" }
+func (LedgerClosed) Type() string { return TypeLedgerClosed }
 
 // Type is the event type in the log.
-func (FacilityRegistered) Type() string { return "dk.stofstrom.register.facility.v1" }
+func (FacilityRegistered) Type() string { return TypeFacility }
 
 // Type is the event type in the log.
-func (AreaRegistered) Type() string { return "dk.stofstrom.register.area.v1" }
+func (AreaRegistered) Type() string { return TypeArea }
 
 // Meta is the metadata recorded beside every event.
 type Meta struct {

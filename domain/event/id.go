@@ -1,0 +1,142 @@
+package event
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/stofstrom/stofstrom/domain/flow"
+)
+
+// The event types of the log, version included. Those of first reports are
+// FactType of their kind.
+const (
+	TypeCorrected    = "dk.stofstrom.flow.corrected.v1"
+	TypeMoved        = "dk.stofstrom.flow.moved.v1"
+	TypeArrived      = "dk.stofstrom.flow.arrived.v1"
+	TypeCancelled    = "dk.stofstrom.flow.cancelled.v1"
+	TypeLedgerClosed = "dk.stofstrom.ledger.closed.v1"
+	TypeFacility     = "dk.stofstrom.register.facility.v1"
+	TypeArea         = "dk.stofstrom.register.area.v1"
+
+	factPrefix = "dk.stofstrom.flow."
+	factSuffix = ".v1"
+)
+
+// FactType is the event type under which a fact of a kind is recorded, which
+// is its CloudEvents type as well.
+func FactType(k flow.Kind) string {
+	switch k { // the usual ones without building a string
+	case flow.Received:
+		return factPrefix + string(flow.Received) + factSuffix
+	case flow.PeriodReported:
+		return factPrefix + string(flow.PeriodReported) + factSuffix
+	default:
+		return factPrefix + string(k) + factSuffix
+	}
+}
+
+// KindOfType is the kind of fact that an event type reports; ok is false for
+// the types that report none, and for types that are not ours.
+func KindOfType(typ string) (k flow.Kind, ok bool) {
+	rest, ok := strings.CutPrefix(typ, factPrefix)
+	if !ok {
+		return "", false
+	}
+	name, ok := strings.CutSuffix(rest, factSuffix)
+	if !ok || !flow.Kind(name).Valid() {
+		return "", false
+	}
+	return flow.Kind(name), true
+}
+
+// namespace is the UUID namespace of event ids. It never changes.
+var namespace = uuid.UUID{0x3a, 0x5f, 0x1e, 0x0c, 0x7d, 0x42, 0x5b, 0x8e, 0x9c, 0x61, 0x2f, 0xd4, 0x0b, 0xa7, 0x93, 0x18}
+
+// IDOf is the id that an event must have: UUIDv5 over the hash of what it is
+// about (the identity of its fact, or the id of its register entry or ledger),
+// its revision, and its type without the version, so that an event keeps its
+// id when its payload is read by a later version of this program. The ID
+// field of e takes no part.
+func IDOf(e Event) uuid.UUID {
+	switch e := e.(type) {
+	case Recorded:
+		return newID(e.Fact.Identity.Hash(), e.Revision, e.Type())
+	case Corrected:
+		return newID(e.Is.Identity.Hash(), e.Revision, e.Type())
+	case Moved:
+		return newID(e.Is.Identity.Hash(), e.Revision, e.Type())
+	case Arrived:
+		return newID(e.Fact.Identity.Hash(), e.Revision, e.Type())
+	case Cancelled:
+		return newID(e.Was.Identity.Hash(), e.Revision, e.Type())
+	case LedgerClosed:
+		return newID(nameHash(string(e.Facility), e.Month), 1, e.Type())
+	case FacilityRegistered:
+		return newID(nameHash(string(e.Facility.ID)), e.Revision, e.Type())
+	case AreaRegistered:
+		return newID(nameHash(string(e.Area.ID)), e.Revision, e.Type())
+	}
+	return uuid.Nil
+}
+
+// WithID returns the event with the id that IDOf says it must have.
+func WithID(e Event) Event {
+	id := IDOf(e)
+	switch e := e.(type) {
+	case Recorded:
+		e.ID = id
+		return e
+	case Corrected:
+		e.ID = id
+		return e
+	case Moved:
+		e.ID = id
+		return e
+	case Arrived:
+		e.ID = id
+		return e
+	case Cancelled:
+		e.ID = id
+		return e
+	case LedgerClosed:
+		e.ID = id
+		return e
+	case FacilityRegistered:
+		e.ID = id
+		return e
+	case AreaRegistered:
+		e.ID = id
+		return e
+	}
+	return e
+}
+
+func newID(subject [16]byte, revision uint32, typ string) uuid.UUID {
+	b := make([]byte, 0, 96)
+	b = append(b, subject[:]...)
+	b = binary.BigEndian.AppendUint32(b, revision)
+	return uuid.NewSHA1(namespace, append(b, unversioned(typ)...))
+}
+
+// unversioned cuts .v1 off a type.
+func unversioned(typ string) string {
+	if i := strings.LastIndexByte(typ, '.'); i >= 0 {
+		return typ[:i]
+	}
+	return typ
+}
+
+// nameHash hashes length-prefixed names as identities are hashed, under a
+// reporter that no identity can have.
+func nameHash(names ...string) [16]byte {
+	id := flow.Identity{}
+	switch len(names) {
+	case 1:
+		id.ExternalID = names[0]
+	case 2:
+		id.Source, id.ExternalID = names[0], names[1]
+	}
+	return id.Hash()
+}
