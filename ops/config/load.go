@@ -187,7 +187,9 @@ func wantedType(f *pflag.Flag) string {
 // didYouMean names an option that differs from the key only in separators
 // and case, or begins with it.
 func didYouMean(fs *pflag.FlagSet, key string) string {
-	plain := func(s string) string { return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(s)) }
+	plain := func(s string) string {
+		return strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "").Replace(s))
+	}
 	hint := ""
 	fs.VisitAll(func(f *pflag.Flag) {
 		if hint == "" && (plain(f.Name) == plain(key) || strings.HasPrefix(plain(f.Name), plain(key))) {

@@ -50,14 +50,14 @@ type Group uint8
 
 // The groups of options.
 const (
-	Common Group = 1 << iota // every command that runs a server
-	API                      // serve, ingest, project: something listens for HTTP
-	Stores                   // serve, ingest, project: where log and tables are
-	Intake                   // serve, ingest
-	Projector                // serve, project
-	LogNode                  // serve, eventstore
-	Tables                   // serve, clickhouse
-	Demo                     // serve
+	Common    Group = 1 << iota // every command that runs a server
+	API                         // serve, ingest, project: something listens for HTTP
+	Stores                      // serve, ingest, project: where log and tables are
+	Intake                      // serve, ingest
+	Projector                   // serve, project
+	LogNode                     // serve, eventstore
+	Tables                      // serve, clickhouse
+	Demo                        // serve
 )
 
 // Auto asks for a listening address that is chosen at the first start and
