@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS flow_rollup
     fate           LowCardinality(String) COMMENT 'As in flow_facts' CODEC(ZSTD(1)),
     method         LowCardinality(String) COMMENT 'As in flow_facts' CODEC(ZSTD(1)),
     mass_t         Decimal(38, 6)         COMMENT 'Sum of mass_t in tonnes, exact: sum it' CODEC(ZSTD(1)),
-    events         Int64                  COMMENT 'Sum of events: sum it' CODEC(ZSTD(1))
+    events         Int64                  COMMENT 'Sum of events: sum it' CODEC(ZSTD(1)),
+    facts          UInt64                 COMMENT 'Rows of flow_facts in the sums' CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
 ORDER BY (seg_to, build, measure, year, occurred_from, facility, waste_code)
