@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
 )
 
 // check looks at all values together and returns everything wrong with them.
@@ -221,35 +220,6 @@ func Redact(conn string) string {
 		return conn
 	}
 	return scheme + "://" + user + ":***" + rest[at:]
-}
-
-// WriteMarkdown writes docs/config.md: every option with its environment
-// variable, default and the commands that have it.
-func WriteMarkdown(write func(format string, args ...any)) {
-	commands := []struct {
-		name   string
-		groups Group
-	}{
-		{"serve", Serve}, {"ingest", Ingest}, {"project", Project}, {"eventstore", EventStore}, {"clickhouse", ClickHouse},
-	}
-	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
-	Flags(all, ^Group(0))
-	all.VisitAll(func(f *pflag.Flag) {
-		var in []string
-		for _, c := range commands {
-			one := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
-			Flags(one, c.groups)
-			if one.Lookup(f.Name) != nil {
-				in = append(in, c.name)
-			}
-		}
-		value := f.DefValue
-		if value == "" {
-			value = "(empty)"
-		}
-		unit, usage := pflag.UnquoteUsage(f)
-		write("| `--%s` | `%s` | `%s` | %s | %s | %s |\n", f.Name, envName(f.Name), value, unit, usage, strings.Join(in, ", "))
-	})
 }
 
 // The groups of options of each command.

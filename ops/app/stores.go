@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"syscall"
+
+	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse"
+	"github.com/stofstrom/stofstrom/ops/embedded/eventstore"
+
+	log "github.com/stofstrom/stofstrom/ingest/eventstore"
+)
+
+// stores are the connection strings of log and tables, and the parts that
+// serve them when they are embedded.
+type stores struct {
+	log    string // esdb://…
+	tables string // http://… or clickhouse://…, with the account that writes
+	sql    string // address that researchers use; "" when it is not ours
+}
+
+// embeddedLog is the stage that serves the event log from this process.
+func (f *foundation) embeddedLog(s *stores) stage {
+	return stage{name: "event log", start: func(context.Context) (running, error) {
+		address, err := f.folder.address("log", f.cfg.LogListen, usualLogAddress)
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		password, err := readSecretFile(f.cfg.LogPasswordFile)
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		node, err := eventstore.New(eventstore.Config{
+			Dir:         f.folder.sub("log"),
+			Listen:      address,
+			Username:    f.cfg.LogUser,
+			Password:    password,
+			TLSCertFile: f.cfg.TLSCert,
+			TLSKeyFile:  f.cfg.TLSKey,
+			Logger:      f.deps.Logger.With("part", "event log"),
+			Registerer:  f.registry,
+		})
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		s.log = logConnection(address, f.cfg.LogUser, password, f.cfg.TLSCert)
+		return running{run: explainPort("log-listen", address, node.Run), ready: node.Ready()}, nil
+	}}
+}
+
+// logConnection is the connection string of the embedded log for this process
+// and for verify.
+func logConnection(address, user, password, cert string) string {
+	u := url.URL{Scheme: "esdb", Host: address}
+	query := url.Values{"tls": {"false"}}
+	if cert != "" {
+		query = url.Values{"tls": {"true"}, "tlsCaFile": {cert}}
+	}
+	if user != "" {
+		u.User = url.UserPassword(user, password)
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// embeddedTables is the stage that serves ClickHouse from a child process.
+func (f *foundation) embeddedTables(s *stores) stage {
+	return stage{name: "clickhouse", start: func(context.Context) (running, error) {
+		address, err := f.folder.address("sql", f.cfg.SQLListen, usualSQLAddress)
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		admin, err := f.folder.secret(adminSecret)
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		researcher, err := readSecretFile(f.cfg.ResearcherPasswordFile)
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		database := f.cfg.Database
+		if database == "" {
+			database = "stofstrom"
+		}
+		server, err := clickhouse.New(clickhouse.Config{
+			Dir:                f.folder.sub("clickhouse"),
+			Listen:             address,
+			AdminUser:          adminUser,
+			AdminPassword:      admin,
+			ResearcherUser:     researcherUser,
+			ResearcherPassword: researcher,
+			ResearchDatabases:  []string{database, database + "_research"},
+			Limits: clickhouse.Limits{
+				ResearcherQueryTime:   seconds(f.cfg.QueryMaxSeconds),
+				ResearcherMemoryBytes: int64(f.cfg.QueryMaxMemoryMiB) << 20,
+				ResearcherResultRows:  int64(f.cfg.QueryMaxRows),
+			},
+			Logger:     f.deps.Logger.With("part", "clickhouse"),
+			Registerer: f.registry,
+		})
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		s.tables = tablesConnection(address, admin, database)
+		s.sql = "http://" + address
+		return running{run: explainPort("sql-listen", address, server.Run), ready: server.Ready()}, nil
+	}}
+}
+
+func tablesConnection(address, password, database string) string {
+	u := url.URL{Scheme: "http", Host: address, Path: "/" + database, User: url.UserPassword(adminUser, password)}
+	return u.String()
+}
+
+// explainPort says which option to change when the address is taken.
+func explainPort(option, address string, run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := run(ctx)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return surroundings{fmt.Errorf("%s is taken by another program; choose another with --%s: %w", address, option, err)}
+		}
+		return err
+	}
+}
+
+// connectLog opens the client of the log and waits until it answers.
+func (f *foundation) connectLog(ctx context.Context, connection string) (*log.Holder, *log.Log, *log.Metrics, error) {
+	metrics := log.NewMetrics(f.registry)
+	holder, err := log.NewHolder(log.Config{
+		Connection: connection,
+		Logger:     f.deps.Logger.With("part", "log client"),
+		Metrics:    metrics,
+	})
+	if err != nil {
+		return nil, nil, nil, surroundings{err}
+	}
+	if err := holder.Connect(ctx); err != nil {
+		return nil, nil, nil, errors.Join(surroundings{fmt.Errorf("the event log %s does not answer: %w", log.Redact(connection), err)}, holder.Close())
+	}
+	client, err := log.NewLog(holder, log.LogConfig{})
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, holder.Close())
+	}
+	return holder, client, metrics, nil
+}
