@@ -1,0 +1,224 @@
+package profile
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stofstrom/stofstrom/domain/facility"
+	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
+	"github.com/stofstrom/stofstrom/domain/mass"
+	"github.com/stofstrom/stofstrom/domain/operation"
+	"github.com/stofstrom/stofstrom/domain/waste"
+)
+
+// fact reads every field of a row; what is wrong stands in r.bad.
+func (d *Decoder) fact(r *row) flow.Fact {
+	p := &d.plan.fact
+	f := flow.Fact{
+		Kind:         flow.Kind(p.kind.of(r)),
+		Measure:      flow.Measure(p.measure.of(r)),
+		Facility:     d.facility(r),
+		When:         p.when(r),
+		Operation:    operation.Code(p.parsed(r, p.operation, parseOperation)),
+		Origin:       d.place(r, p.origin),
+		Target:       d.place(r, p.target),
+		SiteCategory: p.siteCategory.of(r),
+		Fate:         p.fate.of(r),
+		Consignment:  p.consignment.of(r),
+		Rejects:      p.rejects.of(r),
+		Displaces:    p.displaces.of(r),
+		Items:        integer(r, p.items),
+		EnergyKWh:    integer(r, p.energy),
+	}
+	f.Material = flow.Material{
+		Waste:     waste.Code(p.parsed(r, p.waste, parseWaste)),
+		Fraction:  p.fraction.of(r),
+		Product:   p.product.of(r),
+		Form:      p.form.of(r),
+		Hazardous: p.flag(r),
+	}
+	f.Mass = flow.Mass{
+		Net:    p.grams(r, p.net, true),
+		Gross:  p.grams(r, p.gross, false),
+		Tare:   p.grams(r, p.tare, false),
+		Method: flow.Method(p.method.of(r)),
+	}
+	if len(p.tags) > 0 {
+		f.Tags = make(map[string]string, len(p.tags))
+		for _, t := range p.tags {
+			if value := t.text.of(r); value != "" {
+				f.Tags[t.key] = value
+			}
+		}
+	}
+	return f
+}
+
+// parsed reads a text whose spelling is a code of the domain. The memo of the
+// text holds what the code became.
+func (p *factPlan) parsed(r *row, t *text, parse func(string) (string, string, error)) string {
+	value := t.of(r)
+	if value == "" {
+		return ""
+	}
+	code, rule, err := parse(value)
+	if err == nil {
+		return code
+	}
+	v := fault.Violation{Rule: rule, Field: t.field, Value: cut(value), Message: err.Error()}
+	if t.column != nil {
+		v.Field, v.Value = t.column.shown, cut(string(r.raw(t.column)))
+	}
+	r.violate(v)
+	return ""
+}
+
+func parseOperation(s string) (code, rule string, err error) {
+	c, err := operation.Parse(s)
+	return string(c), flow.RuleOperation, err
+}
+
+func parseWaste(s string) (code, rule string, err error) {
+	c, err := waste.ParseCode(s)
+	return string(c), ruleOfWaste(err), err
+}
+
+// grams reads a mass exactly.
+func (p *factPlan) grams(r *row, c *column, required bool) mass.Grams {
+	if c == nil {
+		return 0
+	}
+	raw := r.raw(c)
+	if len(raw) == 0 {
+		if required {
+			r.violate(*violation(RuleValueMissing, c, "", "a mass is required"))
+		}
+		return 0
+	}
+	text, ok := r.plain(raw)
+	if !ok {
+		r.violate(*violation(flow.RuleMassMalformed, c, string(raw), "the decimal sign of the file is %q", string(r.plan.decimal)))
+		return 0
+	}
+	g, err := mass.Parse(text, p.unit)
+	if err != nil {
+		message := err.Error()
+		var why *mass.ParseError
+		if errors.As(err, &why) {
+			message = why.Err.Error()
+		}
+		r.violate(*violation(ruleOfMass(err), c, string(raw), "the mass is %s", message))
+	}
+	return g
+}
+
+// plain writes a number of the file with a decimal point; ok is false when it
+// has the other decimal sign, which is never guessed to be a separator.
+func (r *row) plain(raw []byte) (s string, ok bool) {
+	if r.plan.decimal == '.' {
+		return string(raw), bytes.IndexByte(raw, ',') < 0
+	}
+	if bytes.IndexByte(raw, '.') >= 0 {
+		return "", false
+	}
+	return strings.Replace(string(raw), ",", ".", 1), true
+}
+
+func integer(r *row, c *column) int64 {
+	if c == nil {
+		return 0
+	}
+	raw := r.raw(c)
+	if len(raw) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	if err != nil {
+		r.violate(*violation(RuleNumberSyntax, c, string(raw), "the value is no whole number"))
+	}
+	return n
+}
+
+func (p *factPlan) flag(r *row) *bool {
+	if p.hazardous == nil {
+		return nil
+	}
+	raw := r.raw(p.hazardous)
+	if len(raw) == 0 {
+		return nil
+	}
+	is, ok := p.flags[string(raw)]
+	if !ok {
+		r.violate(*violation(RuleFlagUnknown, p.hazardous, string(raw), "the value is none of the profile's words for true and false"))
+		return nil
+	}
+	return &is
+}
+
+func (p *factPlan) when(r *row) flow.When {
+	if len(p.occurred) > 0 {
+		return flow.When{Occurred: p.instant(r)}
+	}
+	if p.from != nil {
+		return flow.When{Period: flow.Period{From: flow.Date(p.from.of(r)), To: flow.Date(p.to.of(r))}}
+	}
+	t, read, form := p.year, yearPeriod, "a year such as 2019"
+	if p.month != nil {
+		t, read, form = p.month, monthPeriod, "a month such as 2019-03"
+	}
+	value := t.of(r)
+	period, ok := read(value)
+	if !ok {
+		v := fault.Violation{Rule: RuleTimeSyntax, Field: t.field, Value: cut(value), Message: "the value is not " + form}
+		if t.column != nil {
+			v.Field = t.column.shown
+		}
+		r.violate(v)
+	}
+	return flow.When{Period: period}
+}
+
+// instant reads date and time, joined by blanks when they stand in several
+// columns, in the profile's time zone. The hour that is repeated when clocks
+// go back is read as its first pass.
+func (p *factPlan) instant(r *row) time.Time {
+	parts := make([]string, len(p.occurred))
+	for i, c := range p.occurred {
+		parts[i] = string(r.raw(c))
+	}
+	value := strings.Join(parts, " ")
+	t, err := time.ParseInLocation(p.layout, value, p.zone)
+	if err != nil {
+		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, "the value is not a time written as the profile says"))
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func yearPeriod(s string) (flow.Period, bool) {
+	t, err := time.Parse("2006", s)
+	if err != nil {
+		return flow.Period{}, false
+	}
+	return flow.Period{From: flow.Date(t.Format(time.DateOnly)), To: flow.Date(t.AddDate(1, 0, 0).Format(time.DateOnly))}, true
+}
+
+func monthPeriod(s string) (flow.Period, bool) {
+	t, err := time.Parse("2006-01", s)
+	if err != nil {
+		return flow.Period{}, false
+	}
+	return flow.Period{From: flow.Date(t.Format(time.DateOnly)), To: flow.Date(t.AddDate(0, 1, 0).Format(time.DateOnly))}, true
+}
+
+func (d *Decoder) place(r *row, p placePlan) flow.Place {
+	place := flow.Place{Facility: facility.ID(p.facility.of(r)), Sector: p.sector.of(r)}
+	if p.area >= 0 {
+		place.Area = d.area(r, p.area)
+	}
+	return place
+}

@@ -1,0 +1,246 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/stofstrom/stofstrom/domain/area"
+	"github.com/stofstrom/stofstrom/domain/facility"
+	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
+	"github.com/stofstrom/stofstrom/ingest/profile/table"
+)
+
+// Row is one row of a file.
+type Row struct {
+	Line int // physical line it begins on, 1-based, the heading counted
+	// Rejected says why the row is no fact; then Fact and Key are not to be used.
+	Rejected []fault.Violation
+	// Fact is what the row says. The external id of its identity is empty in
+	// keyless files: Key and an ordinal make it.
+	Fact flow.Fact
+	Key  Key // of keyless files
+	// Areas and Facility are what the row names for the first time in this
+	// file, parents before children, also in a rejected row: whoever reads
+	// must register them before this row's fact and those that follow. Now
+	// and then one is given again.
+	Areas    []area.Area
+	Facility *facility.Facility
+}
+
+// Decoder reads the rows of one file; for one goroutine.
+type Decoder struct {
+	bound  *Bound
+	plan   *plan
+	packed io.ReadCloser
+	table  *table.Reader
+	width  int // columns of the file's heading
+	row    row
+
+	areas      []map[string]*areaEntry // by index of plan.areas, then by raw columns
+	facilities map[string]*facilityEntry
+	scratch    []byte
+}
+
+// row is the record being decoded.
+type row struct {
+	plan     *plan
+	fields   [][]byte
+	bad      []fault.Violation
+	areas    []area.Area
+	facility *facility.Facility
+}
+
+// raw is a column's bytes, trimmed when the format says so; valid until the
+// next record.
+func (r *row) raw(c *column) []byte {
+	if r.plan.trim {
+		return trimSpace(r.fields[c.at])
+	}
+	return r.fields[c.at]
+}
+
+// violate notes a violation, each only once: two fields may share a column.
+func (r *row) violate(v fault.Violation) {
+	if !slices.Contains(r.bad, v) {
+		r.bad = append(r.bad, v)
+	}
+}
+
+// Open reads the heading of a file (packed or plain) and returns a decoder for
+// its rows. Error: *fault.Fault of kind Malformed or Invalid when the file is
+// not of this profile, naming headings that are unknown, missing or doubled;
+// TooLarge beyond the limits; otherwise what src failed with. Close frees the
+// decoder, not src.
+func (b *Bound) Open(src io.Reader, limits Limits) (*Decoder, error) {
+	packed, err := table.Unpack(src, limits.Unpack)
+	if err != nil {
+		return nil, fileFault(err)
+	}
+	build := &builder{doc: b.profile.doc, parameters: b.parameters}
+	d := &Decoder{bound: b, packed: packed, plan: build.build()}
+	var plain io.Reader = packed
+	if d.plan.charset != nil {
+		plain = d.plan.charset.NewDecoder().Reader(packed)
+	}
+	d.table = table.NewReader(plain, d.plan.comma, limits.Record)
+	d.areas = make([]map[string]*areaEntry, len(d.plan.areas))
+	d.row.plan = d.plan
+	if err := d.heading(); err != nil {
+		return nil, errors.Join(err, packed.Close())
+	}
+	return d, nil
+}
+
+// Close frees what the decoder holds.
+func (d *Decoder) Close() error { return d.packed.Close() }
+
+// heading finds the profile's columns in the file's first record.
+func (d *Decoder) heading() error {
+	rec, err := d.table.Read()
+	var broken *table.BrokenRecord
+	switch {
+	case errors.Is(err, io.EOF):
+		return &fault.Fault{Kind: fault.Malformed, Detail: "the file is empty: it has no heading",
+			Violations: []fault.Violation{{Rule: RuleFileEmpty, Field: "heading", Message: "the first line must name the columns", Line: 1}}}
+	case errors.As(err, &broken):
+		return &fault.Fault{Kind: fault.Malformed, Detail: "the file's heading cannot be read",
+			Violations: []fault.Violation{brokenViolation(broken)}}
+	case err != nil:
+		return fileFault(err)
+	}
+	return d.match(rec)
+}
+
+// match pairs headings and columns.
+func (d *Decoder) match(rec table.Record) error {
+	d.width = len(rec.Fields)
+	var bad []fault.Violation
+	fail := func(rule, heading, format string, args ...any) {
+		bad = append(bad, fault.Violation{Rule: rule, Field: cut(heading), Value: cut(heading), Message: fmt.Sprintf(format, args...), Line: rec.Line})
+	}
+	seen := map[string]bool{}
+	for at, raw := range rec.Fields {
+		shown := string(raw)
+		name := strings.TrimSpace(shown)
+		if seen[name] {
+			fail(RuleHeadingTwice, shown, "the heading stands more than once")
+			continue
+		}
+		seen[name] = true
+		switch c := d.plan.columns[name]; {
+		case c != nil:
+			c.at, c.shown = at, shown
+		case !d.plan.ignored[name]:
+			fail(RuleHeadingUnknown, shown, "profile %s knows no such column", d.bound.profile.Name())
+		}
+		if len(bad) >= 50 {
+			break
+		}
+	}
+	for _, name := range d.names() {
+		if !seen[name] {
+			fail(RuleHeadingMissing, name, "profile %s needs this column", d.bound.profile.Name())
+		}
+	}
+	if len(bad) > 0 {
+		return &fault.Fault{Kind: fault.Invalid, Violations: bad,
+			Detail: fmt.Sprintf("the file's headings are not those of profile %s", d.bound.profile.Name())}
+	}
+	return nil
+}
+
+// names lists every column of the profile, ignored ones included: a file
+// without them is another kind of file.
+func (d *Decoder) names() []string {
+	var names []string
+	for name := range d.plan.columns {
+		names = append(names, name)
+	}
+	for name := range d.plan.ignored {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Next returns the next row. Errors: io.EOF at the end; *fault.Fault when the
+// file itself cannot be read on (cut gzip, over the limits); otherwise what
+// the source failed with. After an error there are no more rows.
+func (d *Decoder) Next() (Row, error) {
+	rec, err := d.table.Read()
+	var broken *table.BrokenRecord
+	switch {
+	case errors.Is(err, io.EOF):
+		return Row{}, io.EOF
+	case errors.As(err, &broken):
+		return Row{Line: broken.Line, Rejected: []fault.Violation{brokenViolation(broken)}}, nil
+	case err != nil:
+		return Row{}, fileFault(err)
+	}
+	if len(rec.Fields) != d.width {
+		return Row{Line: rec.Line, Rejected: []fault.Violation{{
+			Rule: RuleColumnCount, Field: "row", Line: rec.Line,
+			Value:   fmt.Sprintf("%d columns", len(rec.Fields)),
+			Message: fmt.Sprintf("the row has %d columns and the heading %d", len(rec.Fields), d.width),
+		}}}, nil
+	}
+	r := &d.row
+	r.fields, r.bad, r.areas, r.facility = rec.Fields, nil, nil, nil
+	out := Row{Line: rec.Line, Fact: d.fact(r)}
+	out.Areas, out.Facility = r.areas, r.facility
+	if len(r.bad) > 0 {
+		for i := range r.bad {
+			r.bad[i].Line = rec.Line
+		}
+		out.Rejected, out.Fact = r.bad, flow.Fact{}
+		return out, nil
+	}
+	out.Fact.Identity = flow.Identity{Reporter: d.bound.Reporter(), Source: d.bound.Source()}
+	if d.plan.keyless {
+		out.Key = d.key(r, &out.Fact)
+	} else {
+		out.Fact.Identity.ExternalID = d.externalID(r)
+		if len(r.bad) > 0 {
+			r.bad[0].Line = rec.Line
+			out.Rejected = r.bad
+		}
+	}
+	return out, nil
+}
+
+func brokenViolation(b *table.BrokenRecord) fault.Violation {
+	return fault.Violation{Rule: b.Rule, Field: "row", Value: cut(b.Value), Message: b.Reason, Line: b.Line}
+}
+
+// fileFault says what is wrong with a file that cannot be unpacked or read.
+func fileFault(err error) error {
+	var large *table.TooLarge
+	var f *fault.Fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.As(err, &large):
+		return &fault.Fault{Kind: fault.TooLarge, Detail: large.Error(), Violations: []fault.Violation{{
+			Rule: large.Rule, Field: "file", Value: fmt.Sprint(large.Limit), Message: large.Error()}}, Cause: err}
+	case table.IsPacking(err):
+		return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed file is damaged or cut short", Violations: []fault.Violation{{
+			Rule: RuleFileDamaged, Field: "file", Value: cut(err.Error()), Message: "the compressed file is damaged or cut short"}}, Cause: err}
+	}
+	return fmt.Errorf("read file: %w", err)
+}
+
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && isSpace(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

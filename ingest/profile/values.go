@@ -1,0 +1,173 @@
+package profile
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stofstrom/stofstrom/domain/fault"
+)
+
+// memoSize bounds how many distinct values a column's memo holds; a column
+// with more (ticket numbers) starts its memo anew.
+const memoSize = 8192
+
+// memo remembers what the values of a column became, so that a value that
+// comes again costs one look-up and no allocation.
+type memo[T any] struct{ known map[string]T }
+
+func (m *memo[T]) get(raw []byte, make_ func(string) T) T {
+	if got, ok := m.known[string(raw)]; ok {
+		return got
+	}
+	if m.known == nil || len(m.known) >= memoSize {
+		m.known = make(map[string]T)
+	}
+	text := string(raw)
+	got := make_(text)
+	m.known[text] = got
+	return got
+}
+
+// text is where a text of a row comes from. Its methods belong to one
+// decoder: they use memos.
+type text struct {
+	field    string // path of the field it fills, for violations
+	constant string
+	column   *column // nil for constants
+	doc      valueDoc
+	memo     memo[textResult]
+}
+
+type textResult struct {
+	text string
+	bad  *fault.Violation
+}
+
+func (t *text) of(r *row) string {
+	if t == nil {
+		return ""
+	}
+	if t.column == nil {
+		return t.constant
+	}
+	got := t.memo.get(r.raw(t.column), t.make)
+	if got.bad != nil {
+		r.violate(*got.bad)
+	}
+	return got.text
+}
+
+// make normalises one value: characters cut at its end, then the value map first, then case and
+// slug, then the prefix. An empty value stays empty.
+func (t *text) make(raw string) textResult {
+	if !utf8.ValidString(raw) {
+		return textResult{bad: violation(RuleTextEncoding, t.column, raw, "the text is not valid in the file's encoding")}
+	}
+	value := strings.TrimRight(raw, t.doc.TrimRight)
+	mapped, ok := t.doc.Map[value]
+	switch {
+	case ok:
+		value = mapped
+	case t.doc.OnlyMap && value != "":
+		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value is none that the profile knows")}
+	default:
+		switch t.doc.Case {
+		case "lower":
+			value = strings.ToLower(value)
+		case "upper":
+			value = strings.ToUpper(value)
+		}
+		if t.doc.Slug {
+			value = slug(value)
+			if value == "" && raw != "" {
+				return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value has no letter or digit to make an id of")}
+			}
+		}
+	}
+	if value == "" {
+		if t.doc.Required {
+			return textResult{bad: violation(RuleValueMissing, t.column, raw, "a value is required")}
+		}
+		return textResult{}
+	}
+	return textResult{text: t.doc.Prefix + value}
+}
+
+func violation(rule string, c *column, value, format string, args ...any) *fault.Violation {
+	return &fault.Violation{Rule: rule, Field: c.shown, Value: cut(value), Message: fmt.Sprintf(format, args...)}
+}
+
+// cut shortens a value for a violation, to 200 bytes and whole characters.
+func cut(s string) string {
+	if len(s) > 200 {
+		s = s[:200]
+		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+		if r, size := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && size == 1 {
+			s = s[:len(s)-1]
+		}
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// letters that have no mark to strip but an accepted spelling in ASCII.
+var spelled = strings.NewReplacer("æ", "ae", "ø", "oe", "å", "aa", "ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss",
+	"é", "e", "è", "e", "ê", "e", "ë", "e", "á", "a", "à", "a", "â", "a", "í", "i", "î", "i", "ó", "o", "ô", "o",
+	"ú", "u", "û", "u", "ŵ", "w", "ŷ", "y", "ç", "c", "ñ", "n", "'", "", "’", "")
+
+// slug makes an id of a name: lower case, letters a–z and digits, dashes
+// between words. "York, City of" is york-city-of.
+func slug(name string) string {
+	var b strings.Builder
+	dash := false
+	for _, r := range spelled.Replace(strings.ToLower(name)) {
+		if r > unicode.MaxASCII || !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') {
+			dash = true
+			continue
+		}
+		if dash && b.Len() > 0 {
+			b.WriteByte('-')
+		}
+		dash = false
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// layoutOf turns dd-mm-yyyy HH:MM:SS into the layout of package time. MM is
+// minutes, mm is months, as on most forms.
+func layoutOf(s string) (string, error) {
+	if s == "rfc3339" {
+		return "2006-01-02T15:04:05.999999999Z07:00", nil
+	}
+	var b strings.Builder
+	seen := map[string]bool{}
+	for s != "" {
+		token, goes := "", ""
+		for _, t := range [...][2]string{{"yyyy", "2006"}, {"yy", "06"}, {"mm", "01"}, {"dd", "02"}, {"HH", "15"}, {"MM", "04"}, {"SS", "05"}} {
+			if strings.HasPrefix(s, t[0]) {
+				token, goes = t[0], t[1]
+				break
+			}
+		}
+		if token == "" {
+			if !strings.ContainsRune(" -/.:T", rune(s[0])) {
+				return "", fmt.Errorf("%q stands for nothing: use yyyy, yy, mm, dd, HH, MM, SS and the separators - / . : T and blank", s)
+			}
+			b.WriteByte(s[0])
+			s = s[1:]
+			continue
+		}
+		seen[token] = true
+		b.WriteString(goes)
+		s = s[len(token):]
+	}
+	if !(seen["yyyy"] || seen["yy"]) || !seen["mm"] || !seen["dd"] {
+		return "", errors.New("a layout needs year, month and day")
+	}
+	return b.String(), nil
+}
