@@ -118,7 +118,13 @@ func (n *Node) serve(ctx context.Context) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(split.run)
-	group.Go(func() error { return server.Serve(split.grpc) })
+	group.Go(func() error {
+		// Stopped before it began is an orderly end as well.
+		if err := server.Serve(split.grpc); !errors.Is(err, grpc.ErrServerStopped) {
+			return err
+		}
+		return nil
+	})
 	group.Go(func() error {
 		if err := web.Serve(split.web); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 			return err
