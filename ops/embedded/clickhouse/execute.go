@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -118,17 +119,23 @@ func (s *Server) request(st *statement, sql string) (wire.Request, *Exception) {
 		return wire.Request{}, problem
 	}
 	request := wire.Request{
-		Tag: uuid.NewString(), Prelude: prelude, SQL: sql, Format: "TabSeparated", Params: map[string]string{},
+		Tag: uuid.NewString(), Prelude: prelude, SQL: sql, Format: "TabSeparated", Params: queryParams(st.params),
 	}
 	if format := st.params.Get("default_format"); format != "" {
 		request.Format = format
 	}
-	for name, values := range st.params {
+	return request, nil
+}
+
+// queryParams returns the values for a statement's {name:Type} placeholders.
+func queryParams(params url.Values) map[string]string {
+	bound := map[string]string{}
+	for name, values := range params {
 		if param, ok := strings.CutPrefix(name, "param_"); ok && len(values) > 0 {
-			request.Params[param] = values[len(values)-1]
+			bound[param] = values[len(values)-1]
 		}
 	}
-	return request, nil
+	return bound
 }
 
 // roundTrip sends the request to the child and copies its answer. limit bounds
@@ -172,6 +179,11 @@ func (s *Server) call(ctx context.Context, request wire.Request, emit func([]byt
 	if c == nil {
 		return errNoEngine()
 	}
+	return c.call(ctx, request, emit, summary)
+}
+
+// call runs one request in this child.
+func (c *child) call(ctx context.Context, request wire.Request, emit func([]byte) error, summary *wire.Summary) error {
 	payload, err := json.Marshal(request)
 	if err != nil {
 		return fmt.Errorf("describe statement: %w", err)

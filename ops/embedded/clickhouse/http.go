@@ -57,7 +57,8 @@ type statement struct {
 	inline   string    // rows that stood in the text itself
 	body     io.Reader // rows that follow in the body
 	database string
-	readOnly bool // a GET may not change anything
+	readOnly bool              // a GET may not change anything
+	made     map[string]string // settings a research query makes, checked
 }
 
 func (s *Server) serveStatement(w http.ResponseWriter, r *http.Request) {

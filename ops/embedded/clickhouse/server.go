@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse/guard"
 	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse/internal/engine"
 )
 
@@ -29,6 +30,7 @@ type Server struct {
 	metrics *metrics
 
 	accounts   []account
+	guard      *guard.Guard  // judges the researcher's statements
 	adminSlots chan struct{} // one per admin statement that may run
 	researcher chan struct{} // one per research query that may run
 
@@ -63,7 +65,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse: %w", err)
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, lib: lib, log: cfg.Logger, metrics: metrics,
 		accounts: []account{
 			newAccount(roleAdmin, cfg.AdminUser, cfg.AdminPassword),
@@ -73,7 +75,9 @@ func New(cfg Config) (*Server, error) {
 		researcher:  make(chan struct{}, cfg.Limits.ResearcherConcurrency),
 		engineReady: make(chan struct{}),
 		ready:       make(chan struct{}),
-	}, nil
+	}
+	s.guard = guard.New(parser{s}, cfg.ResearchDatabases)
+	return s, nil
 }
 
 // Run prepares the folder, starts the engine and serves until ctx ends; then it

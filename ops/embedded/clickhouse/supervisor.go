@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
 
 	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse/internal/engine"
 	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse/internal/wire"
@@ -76,6 +77,9 @@ func (s *Server) supervise(ctx context.Context) error {
 // watch makes a started child the current one and returns when it has ended:
 // by itself, because it hung, or because ctx ended and it was asked to stop.
 func (s *Server) watch(ctx context.Context, c *child, first bool) error {
+	if err := s.createResearchDatabases(ctx, c); err != nil {
+		return errors.Join(err, c.kill())
+	}
 	s.current.Store(c)
 	s.metrics.up.Set(1)
 	if first {
@@ -105,6 +109,19 @@ func (s *Server) watch(ctx context.Context, c *child, first bool) error {
 			}
 		}
 	}
+}
+
+// createResearchDatabases makes the databases the researcher may read, so that
+// the account works before anything was projected.
+func (s *Server) createResearchDatabases(ctx context.Context, c *child) error {
+	for _, name := range s.cfg.ResearchDatabases {
+		var summary wire.Summary
+		request := wire.Request{Tag: uuid.NewString(), SQL: "CREATE DATABASE IF NOT EXISTS " + identifier(name), Format: "Null"}
+		if err := c.call(ctx, request, func([]byte) error { return nil }, &summary); err != nil {
+			return fmt.Errorf("clickhouse: create research database %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // startChild starts the engine and waits until it serves.
