@@ -125,23 +125,36 @@ func explainPort(option, address string, run func(context.Context) error) func(c
 	}
 }
 
-// connectLog opens the client of the log and waits until it answers.
-func (f *foundation) connectLog(ctx context.Context, connection string) (*log.Holder, *log.Log, *log.Metrics, error) {
-	metrics := log.NewMetrics(f.registry)
-	holder, err := log.NewHolder(log.Config{
-		Connection: connection,
-		Logger:     f.deps.Logger.With("part", "log client"),
-		Metrics:    metrics,
-	})
-	if err != nil {
-		return nil, nil, nil, surroundings{err}
-	}
-	if err := holder.Connect(ctx); err != nil {
-		return nil, nil, nil, errors.Join(surroundings{fmt.Errorf("the event log %s does not answer: %w", log.Redact(connection), err)}, holder.Close())
-	}
-	client, err := log.NewLog(holder, log.LogConfig{})
-	if err != nil {
-		return nil, nil, nil, errors.Join(err, holder.Close())
-	}
-	return holder, client, metrics, nil
+// logClient is the stage that connects to the log, embedded or not, and waits
+// until it answers.
+func (f *foundation) logClient(s *stores, client **log.Log) stage {
+	return stage{name: "log client", start: func(ctx context.Context) (running, error) {
+		logger := f.deps.Logger.With("part", "log client")
+		holder, err := log.NewHolder(log.Config{
+			Connection: s.log,
+			Logger:     logger,
+			Metrics:    log.NewMetrics(f.registry),
+		})
+		if err != nil {
+			return running{}, surroundings{err}
+		}
+		if err := holder.Connect(ctx); err != nil {
+			return running{}, errors.Join(surroundings{fmt.Errorf("the event log %s does not answer: %w", log.Redact(s.log), err)}, holder.Close())
+		}
+		*client, err = log.NewLog(holder, log.LogConfig{})
+		if err != nil {
+			return running{}, errors.Join(err, holder.Close())
+		}
+		return running{run: untilStopped, close: func() {
+			if err := holder.Close(); err != nil {
+				logger.Error("closing the log client", "error", err)
+			}
+		}}, nil
+	}}
+}
+
+// untilStopped is the run of parts that work only when they are called.
+func untilStopped(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }

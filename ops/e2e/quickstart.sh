@@ -52,7 +52,7 @@ ask() {
     printf '%s\n' "$out" | head -n 3 | cut -c1-160
     case "$c" in
       *site_category*) grep -q '1354311.450900' <<<"$out" ;;
-      *'--group-by origin_area'*) grep -q '2 331 864.132910' <<<"$out" ;;
+      *'--group-by origin_area'*) grep -q '2,331,864.132910' <<<"$out" ;;
       *'SELECT fate'*) grep -q '21081568.226668' <<<"$out" ;;
       *' import '*) grep -q '29626' <<<"$out" && grep -qi 'already' <<<"$out" ;;
       *' verify'*) grep -q 'no differences' <<<"$out" ;;
