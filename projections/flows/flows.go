@@ -138,6 +138,11 @@ func (r *Rows) AddEvent(rec eventlog.Recorded, ev event.Event, meta event.Meta) 
 // maxLegs is what the column leg (UInt16) can count.
 const maxLegs = 1 << 16
 
+// Len implements sink.Batch.
+func (r *Rows) Len() int {
+	return len(r.facts.position) + len(r.facilities.position) + len(r.areas.position)
+}
+
 // Facts implements sink.Batch.
 func (r *Rows) Facts() sink.Block { return r.facts.block() }
 

@@ -35,10 +35,10 @@ const stockMeasure = "stock"
 // maxGrams is what Decimal(18, 6) holds in tonnes: 18 digits.
 const maxGrams = 999_999_999_999_999_999
 
-// The days that a column of type Date holds.
+// The days that a column of type Date holds, months cut by it left out.
 var (
 	firstDay = time.Date(1970, time.January, 1, 0, 0, 0, 0, time.UTC)
-	lastDay  = time.Date(2149, time.June, 6, 0, 0, 0, 0, time.UTC)
+	lastDay  = time.Date(2149, time.June, 1, 0, 0, 0, 0, time.UTC)
 )
 
 // legsOf appends the legs of a fact that stands in the ledger of the given

@@ -241,7 +241,7 @@ func TestAnEventIsTakenWholeOrNotAtAll(t *testing.T) {
 		},
 		"before 1970": {
 			record(t, sample{"", "ledger-dk-p-1003412345-1969", event.Recorded{Revision: 1, Fact: old}}),
-			"days 1969-01-01 to 1970-01-01 are outside the 1970-01-01 to 2149-06-06 that a table holds",
+			"days 1969-01-01 to 1970-01-01 are outside the 1970-01-01 to 2149-06-01 that a table holds",
 		},
 		"mass beyond the column": {
 			record(t, sample{"", ledger, event.Recorded{Revision: 1, Fact: huge}}),

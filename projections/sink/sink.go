@@ -9,7 +9,6 @@ package sink
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -95,6 +94,8 @@ type Batch interface {
 	// Add makes the rows of an event. On an error nothing of the event is in
 	// the batch, and the same event would fail again: it is for quarantine.
 	Add(rec eventlog.Recorded) error
+	// Len counts the rows so far, of all tables.
+	Len() int
 	// Facts is the block of facts so far.
 	Facts() Block
 	// Registers are the blocks of everything else so far, empty ones left out.
@@ -121,9 +122,6 @@ func (e *LostFacts) Error() string {
 	return fmt.Sprintf("tables hold %d facts up to position %d, %d were committed: rebuild the projection",
 		e.Found, e.Commit, e.Want)
 }
-
-// ErrUnavailable: the store did not answer, or not for certain.
-var ErrUnavailable = errors.New("table store unavailable")
 
 // Quarantined is an event that a projection could not take.
 type Quarantined struct {
