@@ -28,6 +28,11 @@ func (s *Server) prepareFolder() error {
 	if err := checkWritable(s.cfg.Dir); err != nil {
 		return fmt.Errorf("Dir %s: %w", s.cfg.Dir, err)
 	}
+	// The engine may only open files that exist when its sandbox closes.
+	lock, err := os.OpenFile(s.folder("lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err := errors.Join(err, closeFile(lock)); err != nil {
+		return fmt.Errorf("Dir %s: %w", s.cfg.Dir, err)
+	}
 	leftovers, err := os.ReadDir(s.folder("spool"))
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
@@ -43,6 +48,13 @@ func (s *Server) prepareFolder() error {
 		}
 	}
 	return nil
+}
+
+func closeFile(f *os.File) error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }
 
 // checkWritable writes and removes a file, so that a folder that is full or
