@@ -36,7 +36,7 @@ func each(ctx context.Context, conn Conn, q queries.Query, values map[string]any
 	}()
 	for rows.Next() {
 		if err := row(rows.Scan); err != nil {
-			return explain(ctx, q.Name, err)
+			return fmt.Errorf("query %s: %w", q.Name, err) // a fault, or our own: a row that is not as declared
 		}
 	}
 	if err := rows.Err(); err != nil {

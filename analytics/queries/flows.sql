@@ -69,12 +69,12 @@ SELECT
     sum(rows.events) AS events
 FROM
 (
-    SELECT kind, year, if(kind = 'period_reported', 0, toUInt32(year) * 100 + month) AS calendar_month, period, occurred_from, occurred_until,
+    SELECT kind, year, if(kind = 'period_reported', 0, toUInt32(year * 100 + month)) AS calendar_month, period, occurred_from, occurred_until,
         origin_area, facility, site_category, waste_code, operation, fate, mass_t, events
     FROM flow_rollup
     WHERE build IN {builds:Array(UUID)} AND measure = {measure:String}
     UNION ALL
-    SELECT kind, year, if(kind = 'period_reported', 0, toUInt32(year) * 100 + month) AS calendar_month, period, occurred_on, until_on,
+    SELECT kind, year, if(kind = 'period_reported', 0, toUInt32(year * 100 + month)) AS calendar_month, period, occurred_on, until_on,
         origin_area, facility, site_category, waste_code, operation, fate, mass_t, events
     FROM flow_facts FINAL
     WHERE position > {watermark:UInt64} AND position <= {committed:UInt64} AND measure = {measure:String}
