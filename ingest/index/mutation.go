@@ -58,7 +58,7 @@ func mutate(f Followed) mutation {
 		put(e.Is, Entry{Status: Live, Ledger: e.To, FactID: e.FactID, EventID: e.ID})
 		m.due = &Arrival{Moved: e.ID, At: m.place, Target: e.To}
 	case event.Arrived:
-		put(e.Fact, Entry{Status: Live, Ledger: rec.Stream, FactID: e.FactID, EventID: e.Moved})
+		put(e.Fact, Entry{Status: Live, Ledger: rec.Stream, FactID: e.FactID, EventID: e.ID})
 		m.arrived = e.Moved
 	case event.Cancelled:
 		put(e.Was, Entry{Status: Cancelled, Ledger: rec.Stream, FactID: e.FactID, EventID: e.ID})

@@ -38,14 +38,17 @@ import (
 // catalogue of domain/flow against the register, and adds its warnings.
 type Item struct {
 	Command ledger.Command
-	Meta    event.Meta
+	// Ledger names the ledger that a Close is for; all other commands find
+	// theirs by fact or identity. The digest of a Close is left empty: it is
+	// taken here, over the ledger as it is closed.
+	Ledger ledger.Key
+	Meta   event.Meta
 }
 
 // Result is what became of one item.
 type Result struct {
-	// Status is recorded, already_recorded, corrected, cancelled, moved or
-	// closed (the words of domain/ledger); "" when Err is set.
-	Status   string
+	// Status is one of the words of domain/ledger; "" when Err is set.
+	Status   ledger.Status
 	FactID   uuid.UUID // the fact's id for ever; the id of its first event
 	EventID  uuid.UUID // the event that holds the fact's version now
 	Ledger   string    // name of the ledger stream the fact stands in now
@@ -59,16 +62,6 @@ type Result struct {
 	// NoRoom (retry the same item: it is recorded once, whatever happened).
 	Err error
 }
-
-// The words of Result.Status.
-const (
-	StatusRecorded        = "recorded"
-	StatusAlreadyRecorded = "already_recorded"
-	StatusCorrected       = "corrected"
-	StatusCancelled       = "cancelled"
-	StatusMoved           = "moved"
-	StatusClosed          = "closed"
-)
 
 // Config limits the service. Zero values take the defaults.
 type Config struct {

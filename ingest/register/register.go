@@ -116,6 +116,12 @@ func (r *Register) Facility(id facility.ID) (FacilityEntry, bool) {
 	return e, ok
 }
 
+// KnownFacility tells whether a facility is registered.
+func (r *Register) KnownFacility(id facility.ID) bool {
+	_, ok := r.Facility(id)
+	return ok
+}
+
 // Facilities returns all facilities, by id.
 func (r *Register) Facilities() []FacilityEntry {
 	r.mu.RLock()
