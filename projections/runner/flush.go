@@ -114,9 +114,10 @@ func (r *Runner) write(ctx context.Context, f *flush, facts sink.Block, at, next
 		if err := r.step(ctx, StepFacts, func(ctx context.Context) error { return r.insert(ctx, facts) }); err != nil {
 			return err
 		}
+		registers := f.rows.Registers()
 		if err := r.step(ctx, StepRegisters, func(ctx context.Context) error {
-			for _, b := range f.rows.Registers() {
-				if err := r.insert(ctx, b); err != nil {
+			for ; len(registers) > 0; registers = registers[1:] { // what is in stays in when the next one fails
+				if err := r.insert(ctx, registers[0]); err != nil {
 					return err
 				}
 			}

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -82,13 +83,13 @@ func (m *Memory) Insert(ctx context.Context, b Block) error {
 	if err := b.Validate(); err != nil {
 		return err
 	}
+	b = b.Clone()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	keys, ok := m.schema.Keys[b.Table]
 	if !ok {
 		return fmt.Errorf("table %s does not exist", b.Table)
 	}
-	b = b.Clone()
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	table := m.tables[b.Table]
 	if table == nil {
 		table = map[string]map[string]any{}
@@ -204,33 +205,25 @@ func (m *Memory) fold(from, to uint64) map[string]Sum {
 	return sums
 }
 
-// Totals sums facts up to committed as a question does: the segments that
-// cover (0, watermark] once, then the facts above.
-func (m *Memory) Totals(committed uint64) (sums []Sum, watermark uint64) {
+// Cover tells the segments that readers take up to a position.
+func (m *Memory) Cover(committed uint64) []Segment {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	cover := Cover(m.segments, committed)
-	for _, seg := range cover {
-		watermark = seg.To
-		for _, s := range m.sums[seg.Build] {
-			sums = append(sums, s)
-		}
-	}
-	for _, s := range m.fold(watermark, committed) {
-		sums = append(sums, s)
-	}
-	return sums, watermark
+	return Cover(m.segments, committed)
 }
 
-// FactTotals sums facts up to committed, without the rollup.
-func (m *Memory) FactTotals(committed uint64) []Sum {
+// Built returns the sums of a build.
+func (m *Memory) Built(build uuid.UUID) []Sum {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var sums []Sum
-	for _, s := range m.fold(0, committed) {
-		sums = append(sums, s)
-	}
-	return sums
+	return slices.Collect(maps.Values(m.sums[build]))
+}
+
+// Fold sums up the facts with positions in (from, to].
+func (m *Memory) Fold(from, to uint64) []Sum {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.fold(from, to)))
 }
 
 // Rows returns the rows of a table, in no order.
@@ -242,6 +235,19 @@ func (m *Memory) Rows(table string) []map[string]any {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// Hide makes a table missing until restore is called.
+func (m *Memory) Hide(table string) (restore func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	keys := m.schema.Keys[table]
+	delete(m.schema.Keys, table)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.schema.Keys[table] = keys
+	}
 }
 
 // Drop empties a table, as a power cut or an operator might.
