@@ -67,6 +67,7 @@ func (p *plan) by(any ...Dimension) bool {
 func (p *plan) period(q FlowQuery) {
 	whole := true
 	for name, date := range map[string]flow.Date{"from": q.From, "to": q.To} {
+		p.bind[name+"_open"] = date == ""
 		if date != "" {
 			p.bind[name] = string(date)
 			whole = whole && strings.HasSuffix(string(date), "-01")

@@ -180,7 +180,7 @@ func flows(w World, b binding) (out [][]any) {
 		}
 		year := uint16(f.Year()) //nolint:gosec // a year of our era
 		chapter := f.WasteCode[:min(2, len(f.WasteCode))]
-		if f.Measure != get[string](b, "measure") || f.From < get[string](b, "from") || f.Until > get[string](b, "to") ||
+		if f.Measure != get[string](b, "measure") || !get[bool](b, "from_open") && f.From < get[string](b, "from") || !get[bool](b, "to_open") && f.Until > get[string](b, "to") ||
 			!among(b, "kinds", f.Kind) || !among(b, "years", year) || !among(b, "months", month) || !among(b, "origins", f.OriginArea) ||
 			!among(b, "facilities", f.Facility) || !among(b, "site_categories", f.SiteCategory) || !among(b, "waste_codes", f.WasteCode) ||
 			!among(b, "waste_chapters", chapter) || !among(b, "operations", f.Operation) || !among(b, "fates", f.Fate) ||

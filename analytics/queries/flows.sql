@@ -4,7 +4,9 @@
 --   builds Array(UUID): builds of flow_rollup that cover the log up to watermark; none to read facts alone
 --   watermark UInt64: facts up to here are read from flow_rollup, later ones from flow_facts; 0 to read facts alone
 --   committed UInt64: position up to which the answer reads
+--   from_open Bool: there is no first day; days are then not read at all, which is what makes this a parameter
 --   from Date: first day; what began before is left out
+--   to_open Bool: there is no last day
 --   to Date: day after the last; what ended after is left out
 --   kinds Array(String): kinds to keep; empty keeps all, here and below
 --   years Array(UInt16): years to keep
@@ -79,7 +81,8 @@ FROM
     FROM flow_facts FINAL
     WHERE position > {watermark:UInt64} AND position <= {committed:UInt64} AND measure = {measure:String}
 ) AS rows
-WHERE occurred_from >= {from:Date} AND occurred_until <= {to:Date}
+WHERE ({from_open:Bool} OR occurred_from >= {from:Date})
+    AND ({to_open:Bool} OR occurred_until <= {to:Date})
     AND (empty({kinds:Array(String)}) OR rows.kind IN {kinds:Array(String)})
     AND (empty({years:Array(UInt16)}) OR rows.year IN {years:Array(UInt16)})
     AND (empty({months:Array(UInt32)}) OR calendar_month IN {months:Array(UInt32)})
