@@ -144,7 +144,9 @@ func (c Code) Valid() bool {
 }
 
 // Stage tells whether the operation is interim or final; not_stated for NS,
-// OF and no operation.
+// OF and no operation. D9 is interim: by its own words its products are
+// discarded by another operation of the annex, and practice groups it with
+// D13 to D15.
 func (c Code) Stage() Stage {
 	switch c {
 	case "R12", "R13", "D9", "D13", "D14", "D15":
