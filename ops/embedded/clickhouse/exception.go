@@ -85,7 +85,7 @@ func (e *Exception) status() int {
 		return http.StatusForbidden
 	case 46, 47, 50, 56, 60, 81, 115, 16, 10: // an unknown function, identifier, type, engine, table, database, setting, column
 		return http.StatusNotFound
-	case 27, 36, 38, 41, 42, 43, 53, 57, 62, 63, 69, 70, 72, codeUnknownFormat, 117, 271, 386, 456, 457, 630: // what the client wrote is wrong
+	case 6, 26, 27, 28, 32, 33, 34, 36, 38, 41, 42, 43, 53, 57, 62, 63, 69, 70, 72, codeUnknownFormat, 117, 271, 386, 456, 457, 630: // what the client wrote is wrong
 		return http.StatusBadRequest
 	case codeNotImplemented:
 		return http.StatusNotImplemented

@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,12 +55,66 @@ func (s *Server) execute(ctx context.Context, st *statement, answer *answer) *Ex
 		format = named
 	}
 	answer.format = format
-	request.Stream = streamable(format)
-	limit := int64(0)
-	if !request.Stream {
-		limit = s.cfg.Limits.MaterializedBytes
+	switch {
+	case streamable(format):
+		request.Stream = true
+		return s.roundTrip(ctx, request, st, answer, 0)
+	case isSelect(text):
+		return s.throughFile(ctx, request, st, answer)
+	default:
+		return s.roundTrip(ctx, request, st, answer, s.cfg.Limits.MaterializedBytes)
 	}
-	return s.roundTrip(ctx, request, st, answer, limit)
+}
+
+// throughFile runs a SELECT whose format has a beginning and an end (JSON,
+// Parquet, CSVWithNames): the engine writes it to the spool row by row, and from
+// there it goes to the client, so that it never stands in memory as a whole.
+func (s *Server) throughFile(ctx context.Context, request wire.Request, st *statement, answer *answer) *Exception {
+	path := filepath.Join(s.folder("spool"), "result-"+request.Tag)
+	request.SQL = intoFile(request.SQL, path, request.Format)
+	request.Format = "Null"
+	defer func() {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn("clickhouse spool file stays behind", slog.Any("error", err))
+		}
+	}()
+	ctx, cancel := s.deadline(ctx, st.role)
+	defer cancel()
+	if err := s.call(ctx, request, func([]byte) error { return nil }, &answer.summary); err != nil {
+		return s.exception(err, st)
+	}
+	file, err := os.Open(path) //nolint:gosec // our own name in our own folder
+	if err != nil {
+		return exceptionf(codeIncorrectData, "Cannot read the result back: %v", err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	_, err = io.Copy(writerFunc(answer.write), file)
+	if err == nil {
+		err = answer.finish()
+	}
+	if err != nil {
+		return s.exception(err, st)
+	}
+	return nil
+}
+
+type writerFunc func([]byte) error
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	if err := f(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// deadline bounds a statement a little beyond the time limit that the engine
+// itself keeps, for statements that do not look at the clock.
+func (s *Server) deadline(ctx context.Context, who role) (context.Context, context.CancelFunc) {
+	limit := s.cfg.Limits.AdminQueryTime
+	if who == roleResearcher {
+		limit = s.cfg.Limits.ResearcherQueryTime
+	}
+	return context.WithTimeoutCause(ctx, limit+10*time.Second, exceptionf(codeTimeout, "Timeout exceeded: the statement ran longer than %v and was cancelled", limit))
 }
 
 // waitTurn waits until the role may run one more statement.
@@ -94,7 +151,7 @@ func (s *Server) executeInsert(ctx context.Context, st *statement, answer *answe
 	}
 	defer func() {
 		if err := errors.Join(ignoreClosed(file.Close()), os.Remove(file.Name())); err != nil {
-			s.log.Warn("clickhouse spool file stays behind", "error", err)
+			s.log.Warn("clickhouse spool file stays behind", slog.Any("error", err))
 		}
 	}()
 	n, err := io.Copy(file, io.MultiReader(strings.NewReader(st.inline), st.body))
@@ -141,6 +198,8 @@ func queryParams(params url.Values) map[string]string {
 // roundTrip sends the request to the child and copies its answer. limit bounds
 // the result in bytes, 0 means no bound.
 func (s *Server) roundTrip(ctx context.Context, request wire.Request, st *statement, answer *answer, limit int64) *Exception {
+	ctx, cancel := s.deadline(ctx, st.role)
+	defer cancel()
 	err := s.call(ctx, request, func(p []byte) error {
 		if limit > 0 && answer.size+int64(len(p)) > limit {
 			return exceptionf(codeResultTooLarge, "Limit for result in format %s exceeded: %d bytes; use a format that can be streamed, such as JSONEachRow, CSV or Native", answer.format, limit)
@@ -197,7 +256,7 @@ func (c *child) call(ctx context.Context, request wire.Request, emit func([]byte
 	}
 	response, err := c.client.Do(r)
 	if err != nil {
-		return err
+		return because(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {
@@ -212,12 +271,20 @@ func (c *child) call(ctx context.Context, request wire.Request, emit func([]byte
 			*summary = frames.Summary
 			return nil
 		case err != nil:
-			return err
+			return because(ctx, err)
 		}
 		if err := emit(p); err != nil {
 			return err
 		}
 	}
+}
+
+// because returns why ctx ended, if it did, rather than what broke when it did.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return errors.Join(cause, err)
+	}
+	return err
 }
 
 // notSettings are URL parameters of the interface itself.

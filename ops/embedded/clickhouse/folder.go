@@ -20,7 +20,7 @@ const (
 // prepareFolder makes the folders, writes the engine's configuration and clears
 // what an earlier run left in the spool.
 func (s *Server) prepareFolder() error {
-	for _, name := range []string{"", "engine", "spool", "run", "config"} {
+	for _, name := range []string{"", "engine", "spool", "run", "config", "backups"} {
 		if err := os.MkdirAll(s.folder(name), 0o700); err != nil {
 			return fmt.Errorf("Dir %s: %w", s.cfg.Dir, err)
 		}
@@ -89,6 +89,7 @@ func (s *Server) configXML() string {
 	}
 	return "<clickhouse>\n" +
 		"    <users_config>" + escape(filepath.Join(s.folder("config"), "users.xml")) + "</users_config>\n" + memory +
+		"    <backups><allowed_path>" + escape(s.BackupFolder()) + "</allowed_path></backups>\n" +
 		"    <mark_cache_size>268435456</mark_cache_size>\n" +
 		"    <index_mark_cache_size>67108864</index_mark_cache_size>\n" +
 		"    <uncompressed_cache_size>0</uncompressed_cache_size>\n" +

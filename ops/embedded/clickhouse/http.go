@@ -95,7 +95,9 @@ func (s *Server) answerStatement(r *http.Request, who role, params url.Values, a
 	case problem == nil:
 		return outcome
 	case r.Context().Err() != nil:
-		return "cancelled"
+		// Told nevertheless: a client that has only closed its sending half
+		// must not take an empty 200 for success.
+		outcome = "cancelled"
 	case problem.Code == codeNetwork:
 		outcome = "unavailable"
 	case problem.Code == codeAccessDenied:

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type Server struct {
 
 	current     atomic.Pointer[child] // the child that serves, nil while there is none
 	engineReady chan struct{}         // closed when the first child serves
+	readyOnce   sync.Once             // closes engineReady
 	ready       chan struct{}         // closed when the HTTP interface answers too
 	addr        atomic.Pointer[string]
 }
@@ -203,6 +205,13 @@ func (s *Server) EnginePID() (int, bool) {
 	return c.cmd.Process.Pid, true
 }
 
+// Dir returns the folder that belongs to this engine.
+func (s *Server) Dir() string { return s.cfg.Dir }
+
+// BackupFolder is the one folder outside its tables that the engine may write
+// to by statement: BACKUP TABLE … TO File('name.zip') puts its archives there.
+func (s *Server) BackupFolder() string { return s.folder("backups") }
+
 func (s *Server) folder(name string) string { return filepath.Join(s.cfg.Dir, name) }
 
 func (s *Server) engineSpec() engine.Spec {
@@ -216,7 +225,7 @@ func (s *Server) engineSpec() engine.Spec {
 		Sandbox: engine.Sandbox{
 			Off:       s.cfg.SandboxOff,
 			ReadOnly:  []string{s.lib, s.folder("config")},
-			ReadWrite: []string{s.folder("engine"), s.folder("spool"), s.folder("run"), s.folder("lock")},
+			ReadWrite: []string{s.folder("engine"), s.folder("spool"), s.folder("run"), s.BackupFolder(), s.folder("lock")},
 		},
 	}
 }

@@ -223,24 +223,64 @@ func dataStart(text string, pos int) int {
 
 // outputFormat returns the name in a statement's FORMAT clause, else "".
 func outputFormat(text string) string {
-	format, depth, previous := "", 0, ""
+	_, name := formatClause(text)
+	return name
+}
+
+// formatClause finds a statement's FORMAT clause: where it begins and the name
+// in it. Without one it returns the end of the statement and "".
+func formatClause(text string) (start int, name string) {
+	depth, end := 0, len(text)
+	var last [2]token // the two tokens before t
+	take := func() {
+		if depth == 0 && last[0].word(text) == "FORMAT" && last[1].kind == tokenWord {
+			start, name = last[0].start, text[last[1].start:last[1].end]
+		}
+	}
 	for pos := 0; ; {
 		t, ok := nextToken(text, pos)
 		if !ok {
-			return format
+			take()
+			break
 		}
 		pos = t.end
-		switch text[t.start:t.end] {
+		switch mark := text[t.start:t.end]; mark {
 		case "(", "[", "{":
 			depth++
 		case ")", "]", "}":
 			depth--
+		case ";":
+			take()
+			if end == len(text) {
+				end = t.start
+			}
 		}
-		if previous == "FORMAT" && depth == 0 && t.kind == tokenWord {
-			format = text[t.start:t.end]
+		if t.word(text) == "SETTINGS" {
+			take()
 		}
-		previous = t.word(text)
+		last[0], last[1] = last[1], t
 	}
+	if name == "" {
+		return end, ""
+	}
+	return start, name
+}
+
+// isSelect says whether text is a query that returns rows and is no SHOW,
+// DESCRIBE, EXISTS or EXPLAIN.
+func isSelect(text string) bool {
+	word := firstWord(text)
+	return word == "SELECT" || word == "WITH" || word == "FROM"
+}
+
+// intoFile returns a query that writes its result to path instead.
+func intoFile(text, path, format string) string {
+	start, name := formatClause(text)
+	rest := text[start:]
+	if name == "" {
+		rest = "FORMAT " + format
+	}
+	return text[:start] + "\nINTO OUTFILE " + quote(path) + " " + rest
 }
 
 // firstWord returns a statement's first keyword in capitals.

@@ -55,7 +55,7 @@ func (s *Server) supervise(ctx context.Context) error {
 		case err != nil:
 			s.log.Error("clickhouse engine did not come back", slog.Any("error", err))
 		default:
-			err = s.watch(ctx, c, first)
+			err = s.watch(ctx, c)
 			if ctx.Err() != nil {
 				return err
 			}
@@ -76,15 +76,13 @@ func (s *Server) supervise(ctx context.Context) error {
 
 // watch makes a started child the current one and returns when it has ended:
 // by itself, because it hung, or because ctx ended and it was asked to stop.
-func (s *Server) watch(ctx context.Context, c *child, first bool) error {
+func (s *Server) watch(ctx context.Context, c *child) error {
 	if err := s.createResearchDatabases(ctx, c); err != nil {
 		return errors.Join(err, c.kill())
 	}
 	s.current.Store(c)
 	s.metrics.up.Set(1)
-	if first {
-		close(s.engineReady)
-	}
+	s.readyOnce.Do(func() { close(s.engineReady) })
 	defer s.metrics.up.Set(0)
 	defer s.current.Store(nil)
 	defer func() { _ = c.lifeline.Close() }() // closed already when the child was stopped
