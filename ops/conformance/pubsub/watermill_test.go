@@ -1,0 +1,96 @@
+package pubsub_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stofstrom/stofstrom/ingest/eventstore"
+	node "github.com/stofstrom/stofstrom/ops/embedded/eventstore"
+)
+
+// features are what the Pub/Sub claims. Delivery is at least once: a message
+// comes again when the process ends between its Ack and the next save of the
+// group's position.
+func features(restart ...string) tests.Features {
+	return tests.Features{
+		ConsumerGroups:                   true,
+		ExactlyOnceDelivery:              false,
+		GuaranteedOrder:                  true,
+		Persistent:                       true,
+		NewSubscriberReceivesOldMessages: true,
+		RestartServiceCommand:            restart,
+		GenerateTopicFunc: func(c tests.TestContext) string {
+			return "ledger-gb-ea-" + c.TestID.String() + "-202601"
+		},
+	}
+}
+
+// pubSubs makes publishers and subscribers over one connection each.
+type pubSubs struct{ connection string }
+
+func (p pubSubs) plain(t *testing.T) (message.Publisher, message.Subscriber) {
+	return p.group(t, "")
+}
+
+func (p pubSubs) group(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+	l := newLog(t, newHolder(t, eventstore.Config{Connection: p.connection}))
+	c := eventstore.SubscriberConfig{Group: group}
+	if group != "" {
+		c.Positions = eventstore.NewStreamPositions(l)
+	}
+	sub, err := eventstore.NewSubscriber(l, c)
+	require.NoError(t, err)
+	return eventstore.NewPublisher(l, eventstore.PublisherConfig{}), sub
+}
+
+// restarting are the features with Watermill's TestReconnect. That test reads a
+// slice to which another goroutine of its own may still append, which the race
+// detector reports for any Pub/Sub: TestRestartsUnderLoad stands in for it
+// then, and it runs in every build without the detector.
+func restarting(n *nodeProcess) tests.Features {
+	if raceEnabled {
+		return features()
+	}
+	return features(os.Args[0], roleRestart, n.pidFile)
+}
+
+func TestPubSub(t *testing.T) {
+	n := startNodeProcess(t)
+	p := pubSubs{n.connectionString()}
+	tests.TestPubSub(t, restarting(n), p.plain, p.group)
+}
+
+// TestPubSubInGroups runs the suite once more with every subscriber of a test
+// in a group, so that positions are kept in the log throughout.
+func TestPubSubInGroups(t *testing.T) {
+	n := startNodeProcess(t)
+	p := pubSubs{n.connectionString()}
+	inGroup := func(t *testing.T) (message.Publisher, message.Subscriber) {
+		return p.group(t, "everyone-"+watermill.NewUUID())
+	}
+	tests.TestPubSub(t, restarting(n), inGroup, p.group)
+}
+
+func TestPubSubStress(t *testing.T) {
+	f := features()
+	if os.Getenv("STOFSTROM_LONG") == "" {
+		f.ForceShort = true // and few rounds: see TestMain
+	}
+	p := pubSubs{startNode(t, node.Config{}).ConnectionString()}
+	tests.TestPubSubStressTest(t, f, p.plain, p.group)
+}
+
+func BenchmarkSubscriber(b *testing.B) {
+	p := startNode(b, node.Config{})
+	l := newLog(b, newHolder(b, eventstore.Config{Connection: p.ConnectionString()}))
+	tests.BenchSubscriber(b, func(int) (message.Publisher, message.Subscriber) {
+		sub, err := eventstore.NewSubscriber(l, eventstore.SubscriberConfig{})
+		require.NoError(b, err)
+		return eventstore.NewPublisher(l, eventstore.PublisherConfig{}), sub
+	})
+}
