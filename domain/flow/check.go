@@ -180,14 +180,16 @@ func (c *checker) when() {
 	if w.Occurred.IsZero() {
 		return
 	}
-	text := w.Occurred.UTC().Format(time.RFC3339Nano)
+	breaks := func(rule, detail string) {
+		c.add(rule, "occurred", w.Occurred.UTC().Format(time.RFC3339Nano), detail)
+	}
 	switch year := w.Occurred.UTC().Year(); {
 	case year < earliestYear || year > 9998:
-		c.add(RuleTimeOutOfRange, "occurred", text, "")
+		breaks(RuleTimeOutOfRange, "")
 	case w.Occurred.After(c.ctx.Now.Add(MaxClockSkewSecs * time.Second)):
-		c.add(RuleTimeInFuture, "occurred", text, "Now is "+c.ctx.Now.UTC().Format(time.RFC3339)+".")
+		breaks(RuleTimeInFuture, "Now is "+c.ctx.Now.UTC().Format(time.RFC3339)+".")
 	case reportedLate(w.Occurred, c.ctx.Now, c.ctx.Location):
-		c.add(RuleReportedLate, "occurred", text, "Reported "+c.ctx.Now.UTC().Format(time.RFC3339)+".")
+		breaks(RuleReportedLate, "Reported "+c.ctx.Now.UTC().Format(time.RFC3339)+".")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Personal data have no place in the log, which is never rewritten. No field
@@ -17,11 +18,7 @@ import (
 
 // LooksPersonal tells what kind of personal data a text seems to hold, as
 // words that fit behind "looks like"; "" when it seems to hold none.
-func LooksPersonal(s string) string { return personal(s, false) }
-
-// personal is LooksPersonal; inKey lifts the guards against false alarms,
-// since the field's own name already speaks of vehicles or people.
-func personal(s string, inContext bool) string {
+func LooksPersonal(s string) string {
 	t := scanTraits(s)
 	switch {
 	case t.at && emailPattern.MatchString(s):
@@ -30,7 +27,7 @@ func personal(s string, inContext bool) string {
 		return "a civil registration number"
 	case t.digits >= 7 && hasPhone(s):
 		return "a telephone number"
-	case t.digits >= 2 && t.upper >= 2 && hasPlate(s, inContext || contextPattern.MatchString(s)):
+	case t.digits >= 2 && t.capitals >= 2 && hasPlate(s):
 		return "a number plate"
 	case t.letters >= 4 && hasTitledName(s):
 		return "the name of a person"
@@ -41,13 +38,22 @@ func personal(s string, inContext bool) string {
 // traits are what a text must have for a pattern to be worth trying: most
 // texts of most facts have none, and patterns are slow.
 type traits struct {
-	at, dash               bool
-	digits, upper, letters int
+	at, dash        bool
+	digits, letters int
+	capitals        int // longest run of capitals
 }
 
 func scanTraits(s string) traits {
 	var t traits
+	run := 0
 	for _, r := range s {
+		if r >= 'A' && r <= 'Z' || r > 127 && unicode.IsUpper(r) {
+			run++
+			t.capitals = max(t.capitals, run)
+			t.letters++
+			continue
+		}
+		run = 0
 		switch {
 		case r >= '0' && r <= '9':
 			t.digits++
@@ -55,15 +61,7 @@ func scanTraits(s string) traits {
 			t.at = true
 		case r == '-':
 			t.dash = true
-		case r >= 'A' && r <= 'Z':
-			t.upper++
-			t.letters++
-		case r >= 'a' && r <= 'z':
-			t.letters++
-		case unicode.IsUpper(r):
-			t.upper++
-			t.letters++
-		case unicode.IsLetter(r):
+		case r >= 'a' && r <= 'z', r > 127 && unicode.IsLetter(r):
 			t.letters++
 		}
 	}
@@ -96,14 +94,14 @@ var notPlates = []string{"EN", "DS", "BS", "SS", "CE", "NO", "NR", "EU", "DK", "
 	"ADR", "ASR", "BAT", "CLP", "DKK", "EAK", "EAN", "EPR", "ETA", "EUR", "EWC", "GBP", "GSM", "KOD", "LER", "LOW",
 	"NET", "NUM", "PAS", "PCB", "PET", "RAL", "RDF", "REF", "SEK", "SLF", "SRF", "TON"}
 
-func hasPlate(s string, inContext bool) bool {
+func hasPlate(s string) bool {
 	for _, m := range platePattern.FindAllStringSubmatch(s, -1) {
 		letters := m[1] + m[3]
 		if m[2] != "" || !slices.Contains(notPlates, letters) {
 			return true
 		}
 	}
-	return inContext && tightPlatePattern.MatchString(s)
+	return tightPlatePattern.MatchString(s) && contextPattern.MatchString(s)
 }
 
 // hasCivilNumber looks for six digits that are a date, a dash and four more:
@@ -130,14 +128,41 @@ var titles = []string{"mr", "mrs", "ms", "miss", "dr", "prof", "hr", "fru", "frk
 
 // hasTitledName looks for a title and, behind it, a word with a capital.
 func hasTitledName(s string) bool {
-	words := strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && r != '.' && r != '\'' })
-	for i := 0; i+1 < len(words); i++ {
-		title := strings.TrimRight(words[i], ".:")
-		if len(title) > 9 || !slices.Contains(titles, strings.ToLower(title)) {
-			continue
+	afterTitle := false
+	for len(s) > 0 {
+		start := strings.IndexFunc(s, isWordRune)
+		if start < 0 {
+			return false
 		}
-		if isName(words[i+1]) {
+		s = s[start:]
+		end := strings.IndexFunc(s, func(r rune) bool { return !isWordRune(r) })
+		if end < 0 {
+			end = len(s)
+		}
+		word := s[:end]
+		s = s[end:]
+		if afterTitle && isName(word) {
 			return true
+		}
+		afterTitle = isTitle(word)
+	}
+	return false
+}
+
+func isWordRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '.' || r == '\'' || r > 127 && unicode.IsLetter(r)
+}
+
+// isTitle tells whether a word is a title, in small letters or with a capital
+// in front: DR Congo and HR Department hold no person.
+func isTitle(word string) bool {
+	word = strings.TrimRight(word, ".")
+	if len(word) < 2 || len(word) > len("chauffør") {
+		return false
+	}
+	for _, t := range titles {
+		if len(t) == len(word) && strings.EqualFold(t, word) {
+			return word != strings.ToUpper(word)
 		}
 	}
 	return false
@@ -146,11 +171,9 @@ func hasTitledName(s string) bool {
 // isName tells whether a word is a capital and small letters, or a capital
 // and a point (an initial).
 func isName(word string) bool {
-	runes := []rune(word)
-	if len(runes) < 2 || !unicode.IsUpper(runes[0]) {
-		return false
-	}
-	return unicode.IsLower(runes[1]) || runes[1] == '.' || runes[1] == '\''
+	first, n := utf8.DecodeRuneInString(word)
+	second, _ := utf8.DecodeRuneInString(word[n:])
+	return unicode.IsUpper(first) && (unicode.IsLower(second) || second == '.' || second == '\'')
 }
 
 // personalKeys are names of tags that ask for what is never recorded.
