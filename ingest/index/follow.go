@@ -23,8 +23,8 @@ func (ix *Index) Apply(events []Followed) error {
 
 	ix.dbMu.RLock()
 	defer ix.dbMu.RUnlock()
-	if ix.db == nil {
-		return errClosed
+	if err := ix.usable(); err != nil {
+		return err
 	}
 	batch := ix.db.NewBatch()
 	defer batch.Close() //nolint:errcheck // closing a committed batch only frees it
@@ -246,8 +246,8 @@ const pageSize = 1024
 func (ix *Index) page(after, prefix []byte) (page []keyValue, err error) {
 	ix.dbMu.RLock()
 	defer ix.dbMu.RUnlock()
-	if ix.db == nil {
-		return nil, errClosed
+	if err := ix.usable(); err != nil {
+		return nil, err
 	}
 	upper := bump(append([]byte(nil), prefix...))
 	lower := prefix

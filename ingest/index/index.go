@@ -60,8 +60,8 @@ type Config struct {
 	Logger        *slog.Logger
 }
 
-// ErrInUse means that another process has the index open.
-var ErrInUse = errors.New("identity index is in use by another process")
+// ErrInUse means that the index is open already, here or in another process.
+var ErrInUse = errors.New("identity index is in use")
 
 // ErrDamaged means that the store cannot be read; Reset drops it.
 var ErrDamaged = errors.New("identity index is damaged")
@@ -71,12 +71,13 @@ var ErrDamaged = errors.New("identity index is damaged")
 type Index struct {
 	cfg    Config
 	logger *slog.Logger
-	lock   *pebble.Lock // of cfg.Dir, for the whole life of the Index
+	lock   *os.File // holds cfg.Dir for the whole life of the Index
 
 	dbMu sync.RWMutex // held for reading while db is used, for writing while it is replaced
 	db   *pebble.DB
 
 	anchor  atomic.Pointer[anchor]
+	corrupt atomic.Pointer[error] // what the store found wrong with itself, in the background
 	overlay overlay
 }
 
@@ -103,12 +104,9 @@ func Open(cfg Config) (*Index, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("identity index: %w", err)
 	}
-	lock, err := pebble.LockDirectory(cfg.Dir, vfs.Default)
+	lock, err := lockDir(cfg.Dir)
 	if err != nil {
-		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && isWritable(cfg.Dir) {
-			return nil, fmt.Errorf("%w: %s", ErrInUse, cfg.Dir)
-		}
-		return nil, fmt.Errorf("identity index %s: %w", cfg.Dir, err)
+		return nil, err
 	}
 	ix := &Index{cfg: cfg, logger: cfg.Logger, lock: lock}
 	ix.overlay.reset()
@@ -118,14 +116,21 @@ func Open(cfg Config) (*Index, error) {
 	return ix, nil
 }
 
-// isWritable tells a lock held by somebody else from a folder that is not
-// ours, which some systems report alike.
-func isWritable(dir string) bool {
-	f, err := os.CreateTemp(dir, "probe-*")
+// lockDir takes the folder for this Index alone. The lock ends with the
+// process, however that ends.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return false
+		return nil, fmt.Errorf("identity index: %w", err)
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = fmt.Errorf("%w: %s", ErrInUse, dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (ix *Index) storeDir() string { return filepath.Join(ix.cfg.Dir, "store") }
@@ -155,6 +160,9 @@ func (ix *Index) dropAndOpen() error {
 
 func (ix *Index) openStore() error {
 	opts := &pebble.Options{
+		// Named, so that no watch for slow disks is put around it: it would stay
+		// behind when a damaged store cannot be opened.
+		FS:           vfs.Default,
 		CacheSize:    ix.cfg.CacheBytes,
 		MemTableSize: ix.cfg.MemtableBytes,
 		// No write-ahead log: memtables are flushed in order and each holds
@@ -163,11 +171,23 @@ func (ix *Index) openStore() error {
 		DisableWAL:         true,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             storeLogger{ix.logger},
+		EventListener: &pebble.EventListener{
+			// The store would end the process. Ours is disposable: from here on
+			// every call fails with ErrDamaged, until Reset.
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				err := fmt.Errorf("%w: %s: %w", ErrDamaged, info.Path, info.Details)
+				ix.corrupt.CompareAndSwap(nil, &err)
+			},
+			BackgroundError: func(err error) {
+				ix.logger.Error("identity index store has trouble in the background", "error", err)
+			},
+		},
 	}
 	for i := range opts.Levels {
 		// Most look-ups are for identities never seen before.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	ix.corrupt.Store(nil)
 	db, err := pebble.Open(ix.storeDir(), opts)
 	if err != nil {
 		return fmt.Errorf("open identity index: %w", err)
@@ -299,10 +319,21 @@ func (ix *Index) Event(id uuid.UUID) (Place, bool, error) {
 func (ix *Index) get(key []byte) ([]byte, bool, error) {
 	ix.dbMu.RLock()
 	defer ix.dbMu.RUnlock()
-	if ix.db == nil {
-		return nil, false, errClosed
+	if err := ix.usable(); err != nil {
+		return nil, false, err
 	}
 	return get(ix.db, key)
+}
+
+// usable tells why the store cannot be used, if so. The caller holds dbMu.
+func (ix *Index) usable() error {
+	if ix.db == nil {
+		return errClosed
+	}
+	if err := ix.corrupt.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 var errClosed = errors.New("identity index is closed")
