@@ -26,6 +26,9 @@ func (s *Service) doubt(q *ledgerQueue, b *batch, cause error) {
 		if t.keyed {
 			waiting = append(waiting, s.reserved.suspect(t.key)...)
 		}
+		if t.moved != nil { // in doubt is only that the other ledger knows
+			s.answer(t, *t.moved)
+		}
 		s.answer(t, Result{Err: err})
 		kept.tasks = append(kept.tasks, t)
 		kept.results = append(kept.results, b.results[i])
