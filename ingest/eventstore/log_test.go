@@ -2,7 +2,9 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +33,22 @@ func proposed(n int) []eventlog.Proposed {
 	return events
 }
 
-func refuse(err error) func(streams.Streams_AppendServer) (bool, error) {
+// hangUp answers an append before it has read it.
+func hangUp(err error) func(streams.Streams_AppendServer) (bool, error) {
 	return func(streams.Streams_AppendServer) (bool, error) { return true, err }
+}
+
+// refuse answers an append when it has read it.
+func refuse(answer error) func(streams.Streams_AppendServer) (bool, error) {
+	return func(in streams.Streams_AppendServer) (bool, error) {
+		for {
+			if _, err := in.Recv(); errors.Is(err, io.EOF) {
+				return true, answer
+			} else if err != nil {
+				return true, err
+			}
+		}
+	}
 }
 
 func TestAppendWithUnknownOutcomeIsRepeatedTheSameWay(t *testing.T) {
@@ -61,7 +77,7 @@ func TestAppendCutEarlyReadsLikeEOF(t *testing.T) {
 	t.Run("is repeated when the server takes it then", func(t *testing.T) {
 		s := newFake()
 		l := testLog(t, s, LogConfig{})
-		s.script(refuse(status.Error(codes.Internal, "hung up")), refuse(status.Error(codes.Internal, "hung up")))
+		s.script(hangUp(status.Error(codes.Internal, "hung up")), hangUp(status.Error(codes.Internal, "hung up")))
 		_, err := l.Append(testContext(t), "ledger-1", eventlog.NoStream(), large)
 		require.NoError(t, err)
 		require.Len(t, s.events, 7)
@@ -70,7 +86,7 @@ func TestAppendCutEarlyReadsLikeEOF(t *testing.T) {
 		s := newFake()
 		l := testLog(t, s, LogConfig{})
 		denied := status.Error(codes.PermissionDenied, "no")
-		s.script(refuse(denied))
+		s.script(hangUp(denied))
 		s.scriptRead(func(*streams.ReadReq, streams.Streams_ReadServer) (bool, error) { return true, denied })
 		_, err := l.Append(testContext(t), "ledger-1", eventlog.NoStream(), large)
 		require.ErrorIs(t, err, ErrDenied)
@@ -129,7 +145,7 @@ func TestAppendRefusals(t *testing.T) {
 		l := testLog(t, s, LogConfig{})
 		s.script(func(in streams.Streams_AppendServer) (bool, error) {
 			in.SetTrailer(metadata.Pairs("exception", "stream-deleted", "stream-name", "ledger-1"))
-			return true, status.Error(codes.FailedPrecondition, "deleted")
+			return refuse(status.Error(codes.FailedPrecondition, "deleted"))(in)
 		})
 		_, err := l.Append(testContext(t), "ledger-1", eventlog.NoStream(), proposed(1))
 		require.ErrorIs(t, err, eventlog.ErrStreamDeleted)
@@ -138,6 +154,9 @@ func TestAppendRefusals(t *testing.T) {
 
 func TestWrongRevisionNamesWhatItFound(t *testing.T) {
 	conflict := func(in streams.Streams_AppendServer) (bool, error) {
+		if _, err := refuse(nil)(in); err != nil {
+			return true, err
+		}
 		return true, in.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
 			WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{}}})
 	}
