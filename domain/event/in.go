@@ -2,7 +2,6 @@ package event
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -177,10 +176,11 @@ func (r *reading) point(field string, p *PointV1) area.Point {
 	if p == nil {
 		return area.Point{}
 	}
-	if math.Abs(p.Lat) > 90 || math.Abs(p.Lon) > 180 {
+	out := area.Point{Lat: p.Lat, Lon: p.Lon}
+	if !out.Valid() {
 		r.fail(field, fmt.Sprintf("%g, %g", p.Lat, p.Lon), "a place on the earth in degrees")
 	}
-	return area.Point{Lat: p.Lat, Lon: p.Lon}
+	return out
 }
 
 func (r *reading) common(kind flow.Kind, p CommonV1) flow.Fact {

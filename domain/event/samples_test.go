@@ -101,7 +101,7 @@ func samples() map[string]event.Event {
 	all["cancelled.v1.minimal"] = event.Cancelled{FactID: factID, Cancels: other, Revision: 2, Reason: "never came", Was: small}
 	digest := strings.Repeat("0123456789abcdef", 4)
 	all["ledger.closed.v1.full"] = event.LedgerClosed{Facility: "dk-p-1003412345", Month: "202403", Digest: digest, Events: 12,
-		Stock: []event.StockLine{{Material: flow.Material{Waste: "200301", Fraction: "residual", Product: "x"}, Net: -5}, {Net: 7}}}
+		Stock: []event.StockLine{{Material: flow.Material{Waste: "200301", Fraction: "residual", Product: "x", Hazardous: was.Material.Hazardous, Form: "solid"}, Net: -5}, {Net: 7}}}
 	all["ledger.closed.v1.minimal"] = event.LedgerClosed{Facility: "dk-p-1003412345", Month: "2024", Digest: digest}
 	all["register.facility.v1.full"] = event.FacilityRegistered{Revision: 2, Source: "wdi", Facility: facility.Facility{
 		ID: "gb-ea-jp3900bt", Name: "Stowmarket HWRC", Area: "gb-wpa-suffolk", Locality: "Mid Suffolk",
