@@ -43,6 +43,7 @@ type Decoder struct {
 	areas      []map[string]*areaEntry // by index of plan.areas, then by raw columns
 	facilities map[string]*facilityEntry
 	scratch    []byte
+	shown      map[string]string // column headings by path; not written after Open
 }
 
 // row is the record being decoded.
@@ -92,6 +93,7 @@ func (b *Bound) Open(src io.Reader, limits Limits) (*Decoder, error) {
 	if err := d.heading(); err != nil {
 		return nil, errors.Join(err, packed.Close())
 	}
+	d.shown = d.plan.headings()
 	return d, nil
 }
 

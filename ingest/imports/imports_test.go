@@ -1,0 +1,257 @@
+package imports
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stofstrom/stofstrom/domain/fault"
+)
+
+func TestTheRealFileIsRecordedOnceWhateverIsSent(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	file := realFile(t, 29_626, nil)
+
+	job, lines := w.send(m, wdi, file)
+	require.Equal(t, Done, job.Status, "%+v", job)
+	require.Equal(t, map[string]int64{"recorded": 29_626}, job.Counts, "%+v", firstOther(lines, LineRecorded))
+	require.EqualValues(t, 29_626, job.Rows)
+	require.Empty(t, job.Needs)
+	require.Len(t, w.register.Facilities(), 847)
+	facts, total := w.total()
+	require.Equal(t, 29_626, facts)
+	require.Equal(t, "33087651.241897", total.Tonnes())
+	for i, l := range lines {
+		require.Equal(t, i+2, l.Line)
+	}
+
+	job, _ = w.send(m, wdi, file)
+	require.Equal(t, map[string]int64{"already_recorded": 29_626}, job.Counts)
+
+	shuffled := realFile(t, 29_626, func(rows [][]string) [][]string {
+		rand.New(rand.NewPCG(7, 7)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		return rows
+	})
+	job, _ = w.send(m, wdi, shuffled)
+	require.Equal(t, map[string]int64{"already_recorded": 29_626}, job.Counts)
+	facts, total = w.total()
+	require.Equal(t, 29_626, facts)
+	require.Equal(t, "33087651.241897", total.Tonnes())
+}
+
+func firstOther(lines []Line, status LineStatus) any {
+	for _, l := range lines {
+		if l.Status != status {
+			return l
+		}
+	}
+	return nil
+}
+
+func TestAChangedRowIsHeldBackUntilReplacementIsAskedFor(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	const n = 300
+	w.send(m, wdi, realFile(t, n, nil))
+	_, before := w.total()
+
+	changed := realFile(t, n, func(rows [][]string) [][]string {
+		rows[10][tonnes] = "1234.5"
+		return rows
+	})
+	job, lines := w.send(m, wdi, changed)
+	require.Equal(t, Done, job.Status)
+	require.Equal(t, map[string]int64{"already_recorded": n - 1, "new": 1, "missing": 1}, job.Counts)
+	require.Equal(t, NeedsReplace, job.Needs)
+	require.Contains(t, job.Explanation, "replace=true")
+	require.Equal(t, []LineStatus{LineNew}, statuses(lines)[12])
+	require.Equal(t, []LineStatus{LineMissing}, statuses(lines)[0])
+	require.NotEmpty(t, lines[len(lines)-1].EventID)
+	facts, total := w.total()
+	require.Equal(t, n, facts)
+	require.Equal(t, before, total, "nothing counts twice")
+
+	replace := wdi
+	replace.Replace, replace.Reason = true, "the publisher mended one row"
+	job, lines = w.send(m, replace, changed)
+	require.Equal(t, map[string]int64{"already_recorded": n - 1, "corrected": 1}, job.Counts)
+	require.Empty(t, job.Needs)
+	require.Equal(t, []LineStatus{LineCorrected}, statuses(lines)[12])
+	facts, after := w.total()
+	require.Equal(t, n, facts)
+	require.NotEqual(t, before, after)
+
+	job, _ = w.send(m, replace, changed)
+	require.Equal(t, map[string]int64{"already_recorded": n}, job.Counts)
+	// And back again: an identity that was replaced returns.
+	job, _ = w.send(m, replace, realFile(t, n, nil))
+	require.Equal(t, map[string]int64{"already_recorded": n - 1, "corrected": 1}, job.Counts)
+	_, total = w.total()
+	require.Equal(t, before, total)
+}
+
+func TestReplacementCancelsWhatIsGoneAndRecordsWhatIsNew(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	const n = 200
+	w.send(m, wdi, realFile(t, n, nil))
+	// Two rows gone, another facility's row new, one equal row doubled.
+	changed := realFile(t, n+1, func(rows [][]string) [][]string {
+		return append(append(slices.Clone(rows[2:n]), rows[n]), rows[50])
+	})
+	replace := wdi
+	replace.Replace, replace.Reason = true, "new edition"
+	job, lines := w.send(m, replace, changed)
+	require.Equal(t, 2, count(lines)[LineCancelled]+count(lines)[LineCorrected], "%+v", job.Counts)
+	require.Equal(t, n-2, count(lines)[LineAlreadyRecorded])
+	facts, _ := w.total()
+	require.Equal(t, n, facts)
+
+	// What was cancelled does not come back because an old file is sent again…
+	job, lines = w.send(m, wdi, realFile(t, n, nil))
+	require.Equal(t, NeedsReplace, job.Needs)
+	// …but when asked for.
+	job, lines = w.send(m, replace, realFile(t, n, nil))
+	require.Empty(t, job.Needs)
+	require.Zero(t, count(lines)[LineConflict])
+	facts, _ = w.total()
+	require.Equal(t, n, facts)
+}
+
+func TestBrokenRowsAreNamedAndAllOthersRecorded(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	const n = 100
+	breakRows := func(rows [][]string) [][]string {
+		rows[3][tonnes] = "12,5"
+		rows[5][14] = "99 99 99"
+		rows[7][26] = "R14"
+		rows[9] = rows[9][:20]
+		rows[11][tonnes] = "0"
+		rows[13][12] = "Jelly"
+		rows[15][8] = "far"
+		return rows
+	}
+	file := realFile(t, n, func(rows [][]string) [][]string { return breakRows(rows) })
+	job, lines := w.send(m, wdi, file)
+	require.Equal(t, Done, job.Status)
+	require.Equal(t, map[string]int64{"recorded": n - 7, "rejected": 7}, job.Counts, "%+v", lines)
+	want := map[int][3]string{
+		5:  {"Tonnes Received", "mass-malformed", "12,5"},
+		7:  {"Waste Code", "waste-code-unknown", "99 99 99"},
+		9:  {"R and D code", "operation-unknown", "R14"},
+		11: {"row", "csv-column-count", "20 columns"},
+		13: {"Tonnes Received", "mass-not-positive", "0.000000 t"},
+		15: {"Form", "form-unknown", "jelly"},
+		17: {"Easting ", "number-malformed", "far"},
+	}
+	for _, l := range lines {
+		if l.Status != LineRejected {
+			continue
+		}
+		v := l.Violations[0]
+		require.Equal(t, l.Line, v.Line)
+		require.Equal(t, want[l.Line], [3]string{v.Field, v.Rule, v.Value})
+		require.NotEmpty(t, v.Message)
+		require.NotEmpty(t, l.Detail)
+	}
+
+	// Sent again beside replacement: what the broken rows stand for is not
+	// known, so that nothing may be cancelled.
+	_, before := w.total()
+	replace := wdi
+	replace.Replace, replace.Reason = true, "again"
+	broken := realFile(t, n-20, func(rows [][]string) [][]string { return breakRows(rows) })
+	job, lines = w.send(m, replace, broken)
+	require.Equal(t, NeedsFix, job.Needs)
+	require.Equal(t, 20, count(lines)[LineMissing])
+	require.Zero(t, count(lines)[LineCancelled])
+	_, total := w.total()
+	require.Equal(t, before, total)
+
+	// Mended: only what is new is recorded.
+	job, _ = w.send(m, wdi, realFile(t, n, nil))
+	require.Equal(t, map[string]int64{"recorded": 7, "already_recorded": n - 7}, job.Counts)
+}
+
+func TestTicketsWithIdsOfTheirOwn(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.BatchRows = 2
+	m, _ := w.manager(nil)
+	file := ticketFile(
+		"1;09-03-2026;10:00;20 03 01;1.000,5", "2;09-03-2026;10:05;200301;1000,5", "3;09-03-2026;10:10;200301;70000",
+		"2;09-03-2026;10:05;200301;1000,5", "2;09-03-2026;10:05;200301;900", ";09-03-2026;10:05;200301;900", "7;31-02-2026;10:05;200301;900")
+	job, lines := w.send(m, tickets, file)
+	require.Equal(t, Done, job.Status)
+	st := statuses(lines)
+	require.Equal(t, []LineStatus{LineRejected}, st[2])
+	require.Equal(t, []LineStatus{LineRecorded}, st[3])
+	require.Equal(t, []LineStatus{LineRecorded}, st[4])
+	require.Equal(t, []LineStatus{LineAlreadyRecorded}, st[5])
+	require.Equal(t, []LineStatus{LineConflict}, st[6])
+	require.Equal(t, []LineStatus{LineRejected}, st[7])
+	require.Equal(t, []LineStatus{LineRejected}, st[8])
+	require.True(t, slices.ContainsFunc(lines[2].Warnings, func(v fault.Violation) bool {
+		return v.Rule == "mass-likely-kilograms" && v.Field == "Net" && v.Line == 4
+	}), "%+v", lines[2].Warnings)
+
+	_, err := m.Create(bytes.NewReader(file), Request{Profile: "ticket", Replace: true, Reason: "x y z"})
+	require.Equal(t, fault.Invalid, fault.KindOf(err))
+}
+
+func TestErrFilesThatAreNotTaken(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.MaxFileBytes = 1000
+	w.cfg.MaxQueued = 1
+	m, _ := w.manager(nil)
+	good := string(ticketFile("1;09-03-2026;10:00;20 03 01;1000"))
+	for name, c := range map[string]struct {
+		req  Request
+		body io.Reader
+		kind fault.Kind
+		rule string
+	}{
+		"unknown profile":        {Request{Profile: "x"}, strings.NewReader(good), fault.NotFound, "profile-unknown"},
+		"unknown parameter":      {Request{Profile: "wdi", Parameters: map[string]string{"yaer": "2019"}}, strings.NewReader(good), fault.Invalid, "parameter-unknown"},
+		"malformed parameter":    {Request{Profile: "wdi", Parameters: map[string]string{"year": "19"}}, strings.NewReader(good), fault.Invalid, "parameter-malformed"},
+		"replace without reason": {Request{Profile: "wdi", Replace: true}, strings.NewReader(good), fault.Invalid, "reason-missing"},
+		"reason without replace": {Request{Profile: "wdi", Reason: "because"}, strings.NewReader(good), fault.Invalid, "reason-without-replace"},
+		"other headings":         {tickets, strings.NewReader("Ticket;Date;Time;EAK;Weight;Ticket\n"), fault.Invalid, "heading-unknown"},
+		"empty":                  {tickets, strings.NewReader(""), fault.Malformed, "file-empty"},
+		"too large":              {tickets, io.MultiReader(strings.NewReader(good), io.LimitReader(zeros{}, 2000)), fault.TooLarge, "file-too-large"},
+		"damaged gzip":           {tickets, strings.NewReader("\x1f\x8b\x08\x00garbage"), fault.Malformed, "file-damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := m.Create(c.body, c.req)
+			var f *fault.Fault
+			require.ErrorAs(t, err, &f)
+			require.Equal(t, c.kind, f.Kind)
+			require.Equal(t, c.rule, f.Violations[0].Rule)
+			require.Empty(t, m.List())
+		})
+	}
+	_, err := m.Create(io.MultiReader(strings.NewReader(good), failing{}), tickets)
+	require.ErrorIs(t, err, errSource)
+	require.Empty(t, m.List())
+	_, err = m.Get("nope")
+	require.Equal(t, fault.NotFound, fault.KindOf(err))
+	_, err = m.Report("nope")
+	require.Equal(t, fault.NotFound, fault.KindOf(err))
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+type failing struct{}
+
+var errSource = errors.New("the sender hung up")
+
+func (failing) Read([]byte) (int, error) { return 0, errSource }

@@ -1,0 +1,422 @@
+package imports
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
+	"github.com/stofstrom/stofstrom/domain/ledger"
+	"github.com/stofstrom/stofstrom/ingest/intake"
+	"github.com/stofstrom/stofstrom/ingest/profile"
+)
+
+// batch is some rows in the order of the file, on their way to the report.
+type batch struct {
+	lines []Line
+	items []intake.Item
+	of    []int // index in lines of each item
+	ids   [][16]byte
+	done  chan struct{} // closed when lines hold every result; err is set then
+	err   error
+}
+
+// record reads the file from where the report broke off, submits its rows,
+// several batches at a time, and reports them in order.
+func (r *run) record(ctx context.Context) (err error) {
+	if r.report, err = openReport(filepath.Join(r.dir, reportFile)); err != nil {
+		return err
+	}
+	defer func() { r.note(r.report.close()) }()
+	r.publish()
+
+	group, gctx := errgroup.WithContext(ctx)
+	batches := make(chan *batch, r.m.cfg.InFlight-1)
+	group.Go(func() error {
+		defer close(batches)
+		return r.feed(gctx, group, batches)
+	})
+	group.Go(func() error {
+		for b := range batches {
+			select {
+			case <-b.done:
+			case <-gctx.Done():
+				return gctx.Err()
+			}
+			if b.err != nil {
+				return b.err
+			}
+			if err := r.write(b.lines); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	// A file that breaks off in the middle has rows before the break: feed's
+	// own fault comes back after they were recorded and reported.
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if r.broke != nil {
+		return errors.Join(r.broke, r.report.finish())
+	}
+	if err := r.lacking(ctx); err != nil {
+		return err
+	}
+	if err := r.report.finish(); err != nil {
+		return err
+	}
+	return r.step(stepSynced)
+}
+
+// write reports results and shows them.
+func (r *run) write(lines []Line) error {
+	for _, line := range lines {
+		if err := r.report.add(line); err != nil {
+			return err
+		}
+	}
+	if err := r.report.flush(); err != nil {
+		return err
+	}
+	r.publish()
+	return r.step(stepReported)
+}
+
+// publish shows the report's counts in the job.
+func (r *run) publish() {
+	r.update(func(man *manifest) {
+		man.Rows = r.report.rows
+		man.BytesRead = r.read.Load()
+		counts := make(map[string]int64, len(r.report.counts))
+		for status, n := range r.report.counts {
+			counts[status] = n
+		}
+		man.Counts = counts
+	})
+}
+
+// feed reads rows into batches and sends them on their way. One identity is
+// in one batch under way only, so that of two equal ids the first wins.
+func (r *run) feed(ctx context.Context, group *errgroup.Group, batches chan<- *batch) error {
+	dec, err := r.open()
+	if err != nil {
+		return err
+	}
+	defer func() { r.note(dec.Close()) }()
+	var plan *planReader
+	if r.bound.Keyless() {
+		if plan, err = openPlan(r.dir); err != nil {
+			return err
+		}
+		defer func() { r.note(plan.file.Close()) }()
+	}
+	skip := r.report.rows
+	inFlight := newTracker()
+	for end := false; !end; {
+		b := &batch{done: make(chan struct{})}
+		named := newPlaces()
+		var rows []profile.Row
+		for len(rows) < r.m.cfg.BatchRows {
+			row, err := dec.Next()
+			if errors.Is(err, io.EOF) {
+				end = true
+				break
+			}
+			if err != nil {
+				r.broke, end = err, true
+				break
+			}
+			named.add(row)
+			if skip > 0 {
+				skip--
+				continue
+			}
+			rows = append(rows, row)
+		}
+		if err := r.register(ctx, named); err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		for _, row := range rows {
+			if err := r.take(b, row, plan, dec); err != nil {
+				return err
+			}
+		}
+		if err := r.declare(rows[len(rows)-1].Line); err != nil {
+			return err
+		}
+		if err := inFlight.admit(ctx, b); err != nil {
+			return err
+		}
+		group.Go(func() error {
+			defer inFlight.release(b)
+			defer close(b.done)
+			b.err = r.submit(ctx, b, dec)
+			return b.err
+		})
+		select {
+		case batches <- b:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// declare makes durable that rows up to a line may be submitted.
+func (r *run) declare(line int) error {
+	if line <= r.man.SubmittedUpTo {
+		return nil
+	}
+	if err := r.save(func(man *manifest) { man.SubmittedUpTo = line + windowRows }); err != nil {
+		return err
+	}
+	return r.step(stepWindow)
+}
+
+// take adds a row to a batch: as its result when there is nothing to record,
+// as an item to submit otherwise.
+func (r *run) take(b *batch, row profile.Row, plan *planReader, dec *opened) error {
+	if len(row.Rejected) > 0 {
+		b.lines = append(b.lines, Line{Line: row.Line, Status: LineRejected, Detail: "the row is not accepted", Violations: row.Rejected})
+		return nil
+	}
+	if f := r.refused[row.Fact.Facility]; f != nil {
+		b.lines = append(b.lines, refusal(row.Line, &fault.Fault{Kind: f.Kind, Detail: f.Detail, Violations: f.Violations}, dec))
+		return nil
+	}
+	var command ledger.Command = ledger.Record{Fact: row.Fact}
+	if plan != nil {
+		d, err := plan.of(row.Line)
+		if err != nil {
+			return err
+		}
+		row.Fact.Identity.ExternalID = row.Key.ExternalID(d.ordinal)
+		if d.act == actNew && r.man.Held {
+			line := Line{Line: row.Line, Status: LineNew}
+			if errs := r.errorsOf(row.Fact); len(errs) > 0 {
+				line = refusal(row.Line, &fault.Fault{Kind: fault.Invalid, Detail: "the row breaks a rule", Violations: errs}, dec)
+			}
+			b.lines = append(b.lines, line)
+			return nil
+		}
+		command = r.command(row, d)
+	}
+	b.of = append(b.of, len(b.lines))
+	b.lines = append(b.lines, Line{Line: row.Line})
+	b.items = append(b.items, intake.Item{Command: command, Meta: r.meta(row.Line)})
+	b.ids = append(b.ids, row.Fact.Identity.Hash())
+	return nil
+}
+
+// command is what a planned row asks of its ledger.
+func (r *run) command(row profile.Row, d decision) ledger.Command {
+	if !r.man.Replace || d.act == actSame {
+		return ledger.Record{Fact: row.Fact}
+	}
+	var replaces flow.Identity
+	if d.act == actReplace {
+		old := profile.Key{Group: row.Key.Group, Measure: d.replaces.Measure}
+		replaces = row.Fact.Identity
+		replaces.ExternalID = old.ExternalID(d.old)
+	}
+	return ledger.Replace{Fact: row.Fact, Replaces: replaces, Reason: r.man.Reason}
+}
+
+// submit records the items of a batch and fills in its lines.
+func (r *run) submit(ctx context.Context, b *batch, dec *opened) error {
+	results := make([]intake.Result, len(b.items))
+	doubt := make([]bool, len(b.items)) // submitted before, with an outcome that is not known
+	left := make([]int, len(b.items))
+	for i := range left {
+		left[i] = i
+	}
+	err := r.patiently(ctx, "record rows", func() error {
+		items := make([]intake.Item, len(left))
+		for n, i := range left {
+			items[n] = b.items[i]
+		}
+		var again []int
+		var why error
+		for n, res := range r.m.deps.Intake.Submit(ctx, items) {
+			results[left[n]] = res
+			if passes(res.Err) || res.Err != nil && ctx.Err() != nil {
+				again, why = append(again, left[n]), res.Err
+				doubt[left[n]] = true
+			}
+		}
+		left = again
+		return errors.Join(ctx.Err(), why)
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.step(stepRecorded); err != nil {
+		return err
+	}
+	for i, res := range results {
+		at := b.lines[b.of[i]].Line
+		line, err := r.lineOf(ctx, at, b.items[i].Command, res, doubt[i] || at <= r.window, dec)
+		if err != nil {
+			return err
+		}
+		b.lines[b.of[i]] = line
+	}
+	return nil
+}
+
+// lineOf is the report's line of a result. doubt tells that this job may have
+// recorded the row before.
+func (r *run) lineOf(ctx context.Context, at int, c ledger.Command, res intake.Result, doubt bool, dec *opened) (Line, error) {
+	if res.Err != nil {
+		var f *fault.Fault
+		if !errors.As(res.Err, &f) || f.Kind == fault.Internal {
+			return Line{}, fmt.Errorf("record line %d: %w", at, res.Err)
+		}
+		return refusal(at, f, dec), nil
+	}
+	line := Line{Line: at, EventID: res.EventID.String(), Warnings: named(res.Warnings, at, dec)}
+	switch res.Status {
+	case ledger.StatusRecorded:
+		line.Status = LineRecorded
+	case ledger.StatusCorrected, ledger.StatusMoved:
+		line.Status = LineCorrected
+	case ledger.StatusCancelled:
+		line.Status = LineCancelled
+	default:
+		line.Status = LineAlreadyRecorded
+		if !doubt || at == 0 {
+			return line, nil
+		}
+		mine, err := r.mine(ctx, at, res)
+		if err != nil {
+			return Line{}, err
+		}
+		if mine {
+			line.Status = LineRecorded
+			if c, ok := c.(ledger.Replace); ok && !c.Replaces.IsZero() {
+				line.Status = LineCorrected
+			}
+		}
+	}
+	return line, nil
+}
+
+// mine tells whether a row that is recorded already was recorded by this job
+// for this very line, before a kill or an answer that was lost.
+func (r *run) mine(ctx context.Context, line int, res intake.Result) (mine bool, err error) {
+	err = r.patiently(ctx, "tell who recorded a row", func() error {
+		r.ownerMu.Lock()
+		defer r.ownerMu.Unlock()
+		at, ok, err := r.owner.lineOf(ctx, res.Ledger, res.EventID)
+		mine = ok && at == line
+		return err
+	})
+	return mine, err
+}
+
+// refusal is the line of a row that was refused: a conflict with what is
+// recorded, or a broken rule.
+func refusal(line int, f *fault.Fault, dec *opened) Line {
+	status := LineRejected
+	if f.Kind == fault.Conflict || f.Kind == fault.Cancelled {
+		status = LineConflict
+	}
+	return Line{Line: line, Status: status, Detail: f.Detail, Violations: named(f.Violations, line, dec)}
+}
+
+// named gives violations the line and the file's own column headings.
+func named(violations []fault.Violation, line int, dec *opened) []fault.Violation {
+	if len(violations) == 0 {
+		return nil
+	}
+	out := make([]fault.Violation, len(violations))
+	for i, v := range violations {
+		v.Line = line
+		if dec != nil {
+			v.Field = dec.Heading(v.Field)
+		}
+		out[i] = v
+	}
+	return out
+}
+
+// lacking reports the recorded rows that a keyless file lacks: cancelled when
+// replacement was asked for, missing otherwise.
+func (r *run) lacking(ctx context.Context) error {
+	if !r.bound.Keyless() {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(r.dir, missingFile))
+	if err != nil {
+		return fmt.Errorf("open list of missing rows: %w", err)
+	}
+	defer func() { r.note(f.Close()) }()
+	src := bufio.NewReader(f)
+	if _, err := io.CopyN(io.Discard, src, r.report.others*missingSize); err != nil {
+		return fmt.Errorf("read list of missing rows: %w", err)
+	}
+	rec := make([]byte, missingSize)
+	for end := false; !end; {
+		var lines []Line
+		for len(lines) < r.m.cfg.BatchRows {
+			if _, err := io.ReadFull(src, rec); errors.Is(err, io.EOF) {
+				end = true
+				break
+			} else if err != nil {
+				return fmt.Errorf("read list of missing rows: %w", err)
+			}
+			m := parseMissing(rec)
+			lines = append(lines, Line{Status: LineMissing, ExternalID: m.key.ExternalID(m.ordinal), EventID: uuid.UUID(m.eventID).String()})
+		}
+		if !r.man.Held {
+			if err := r.cancel(ctx, lines); err != nil {
+				return err
+			}
+		}
+		if len(lines) == 0 {
+			break
+		}
+		if err := r.write(lines); err != nil {
+			return err
+		}
+		if err := r.step(stepLacking); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cancel cancels recorded rows and turns their lines into the outcome.
+func (r *run) cancel(ctx context.Context, lines []Line) error {
+	b := &batch{}
+	for i, line := range lines {
+		id := flow.Identity{Reporter: r.bound.Reporter(), Source: r.bound.Source(), ExternalID: line.ExternalID}
+		b.items = append(b.items, intake.Item{Command: ledger.Cancel{Identity: id, Reason: r.man.Reason}, Meta: r.meta(0)})
+		b.of, b.lines = append(b.of, i), append(b.lines, Line{})
+	}
+	if err := r.submit(ctx, b, nil); err != nil {
+		return err
+	}
+	for i, got := range b.lines {
+		got.ExternalID = lines[i].ExternalID
+		switch got.Status {
+		case LineAlreadyRecorded, LineRecorded: // cancelled before a kill, or by somebody else since
+			got.Status = LineCancelled
+		case LineCorrected, LineConflict, LineRejected, LineNew, LineMissing, LineCancelled:
+		}
+		lines[i] = got
+	}
+	return nil
+}

@@ -1,0 +1,310 @@
+package imports
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stofstrom/stofstrom/domain/eventlog"
+	"github.com/stofstrom/stofstrom/domain/facility"
+	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/ingest/profile"
+)
+
+// step names a point of a job's way after which a kill must do no harm. Tests
+// stop the job there.
+type step string
+
+// The steps, in their order, and what stands on disk when each is done.
+const (
+	stepSpooled  step = "1 body synced"      // nobody was told: a start throws it away
+	stepAccepted step = "2 folder renamed"   // 202 may be answered
+	stepStarted  step = "3 running saved"    //
+	stepPlanned  step = "4 plan renamed"     // the manifest does not know of it: compared again
+	stepCompared step = "5 phase saved"      // from here on the plan stands
+	stepWindow   step = "6 window saved"     // rows up to here may be submitted
+	stepRecorded step = "7 batch submitted"  // in the log, not in the report
+	stepReported step = "8 batch reported"   // in the report
+	stepLacking  step = "9 lacking reported" //
+	stepSynced   step = "10 report synced"   //
+	stepDone     step = "11 done saved"      //
+)
+
+// windowRows is how far ahead rows are declared as possibly submitted: one
+// fsync for so many.
+const windowRows = 20_000
+
+// run is one attempt at one job.
+type run struct {
+	m     *Manager
+	id    string
+	actor string
+	dir   string
+	bound *profile.Bound
+	log   *slog.Logger
+
+	man     *manifest    // written through update only
+	read    atomic.Int64 // bytes of the file read in this phase
+	report  *report
+	broke   error // why the file breaks off; written by feed before it ends
+	owner   *owner
+	ownerMu sync.Mutex // owner is asked by the batches under way
+	window  int        // SubmittedUpTo when this attempt began
+	refused map[facility.ID]*fault.Fault
+}
+
+// counted counts what is read of the file.
+type counted struct {
+	src io.Reader
+	n   *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.src.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// opened is a decoder with the file below it.
+type opened struct {
+	*profile.Decoder
+	file *os.File
+}
+
+// Close closes both.
+func (o *opened) Close() error { return errors.Join(o.Decoder.Close(), o.file.Close()) }
+
+func (r *run) open() (*opened, error) {
+	f, err := os.Open(filepath.Join(r.dir, bodyFile))
+	if err != nil {
+		return nil, fmt.Errorf("open file: %w", err)
+	}
+	r.read.Store(0)
+	dec, err := r.bound.Open(counted{src: f, n: &r.read}, r.m.cfg.Limits)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &opened{Decoder: dec, file: f}, nil
+}
+
+// update changes the job in memory, where readers see it.
+func (r *run) update(change func(*manifest)) {
+	r.m.mu.Lock()
+	defer r.m.mu.Unlock()
+	change(r.man)
+}
+
+// save changes the job and makes the change durable.
+func (r *run) save(change func(*manifest)) error {
+	r.m.mu.Lock()
+	change(r.man)
+	copied := *r.man
+	r.m.mu.Unlock()
+	return copied.save(r.dir)
+}
+
+// step is where tests stop a job as a kill would.
+func (r *run) step(s step) error {
+	if r.m.atStep != nil {
+		return r.m.atStep(s)
+	}
+	return nil
+}
+
+// note logs an error of cleaning up that changes nothing for the job.
+func (r *run) note(err error) {
+	if err != nil {
+		r.log.Warn("clean-up of an import failed", "error", err)
+	}
+}
+
+func (r *run) progress() {
+	r.update(func(man *manifest) { man.BytesRead = r.read.Load() })
+}
+
+// work brings the job to its end. An error means that it is not there: the
+// context ended, or the disk failed; the next start goes on.
+func (r *run) work(ctx context.Context) error {
+	r.window = r.man.SubmittedUpTo
+	r.owner = &owner{streams: r.m.deps.Streams, job: r.id, ledgers: map[string]map[[16]byte]int{}}
+	r.refused = map[facility.ID]*fault.Fault{}
+	if err := r.save(func(man *manifest) {
+		man.Status = Running
+		if man.StartedAt == nil {
+			now := r.m.deps.Now().UTC()
+			man.StartedAt = &now
+		}
+	}); err != nil {
+		return err
+	}
+	if err := r.step(stepStarted); err != nil {
+		return err
+	}
+	if r.man.Phase != Recording {
+		if r.bound.Keyless() {
+			r.update(func(man *manifest) { man.Phase, man.BytesRead = Comparing, 0 })
+			if err := r.compare(ctx); err != nil {
+				return r.fileFailed(err)
+			}
+		}
+		if err := r.save(func(man *manifest) { man.Phase = Recording }); err != nil {
+			return err
+		}
+		if err := r.step(stepCompared); err != nil {
+			return err
+		}
+	}
+	if err := r.record(ctx); err != nil {
+		return r.fileFailed(err)
+	}
+	return r.finish(Done, nil)
+}
+
+// fileFailed ends the job when the file itself is at fault, and passes every
+// other error on.
+func (r *run) fileFailed(err error) error {
+	var f *fault.Fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	switch f.Kind {
+	case fault.Malformed, fault.Invalid, fault.TooLarge, fault.Conflict:
+		return r.finish(Failed, &Problem{Kind: f.Kind.String(), Detail: f.Detail, Violations: f.Violations})
+	case fault.Internal, fault.NotFound, fault.Cancelled, fault.Unavailable, fault.Forbidden, fault.NoRoom:
+	}
+	return err
+}
+
+func (r *run) finish(status Status, problem *Problem) error {
+	now := r.m.deps.Now().UTC()
+	if err := r.save(func(man *manifest) {
+		man.Status, man.Phase, man.Error, man.FinishedAt = status, "", problem, &now
+		man.Needs, man.Explanation = r.needs()
+		man.BytesRead = man.Bytes
+	}); err != nil {
+		return err
+	}
+	for _, name := range []string{planFile, missingFile} {
+		r.note(removeIfThere(filepath.Join(r.dir, name)))
+	}
+	return r.step(stepDone)
+}
+
+// needs says in words why new rows were held back or refused. The caller
+// holds the lock.
+func (r *run) needs() (Needs, string) {
+	man := r.man
+	held, lacking := man.Counts[string(LineNew)], man.Missing
+	switch {
+	case man.Held && man.Replace:
+		return NeedsFix, fmt.Sprintf("Nothing was replaced: %d rows were rejected, and the %d recorded rows that the file lacks may be what they stand for. "+
+			"Mend the rejected rows and send the file again, with replace and a reason; %d new rows are held back until then.", man.Broken, lacking, held)
+	case man.Held:
+		return NeedsReplace, fmt.Sprintf("The file lacks %d rows that are recorded, so that its %d new rows are held back: together they could count twice. "+
+			"Send the file again with replace=true and a reason: rows that differ only in their amount are corrected, the other missing rows cancelled, the other new rows recorded.", lacking, held)
+	}
+	return NeedsNothing, ""
+}
+
+// patiently repeats what can be repeated while the log is away, with back-off
+// and jitter, for as long as it takes.
+func (r *run) patiently(ctx context.Context, what string, do func() error) error {
+	pause := r.m.cfg.FirstPause
+	for {
+		err := do()
+		if !passes(err) {
+			r.waiting("")
+			return err
+		}
+		r.log.Warn("import waits", "to", what, "pause", pause, "error", err)
+		r.waiting("The event log is away; the import goes on by itself when it is back.")
+		r.m.deps.Metrics.waits.Inc()
+		if err := r.m.sleep(ctx, pause/2+rand.N(pause)); err != nil {
+			return err
+		}
+		pause = min(2*pause, 64*r.m.cfg.FirstPause)
+	}
+}
+
+// passes tells whether an error is worth waiting for.
+func passes(err error) bool {
+	if err == nil {
+		return false
+	}
+	kind := fault.KindOf(err)
+	return kind == fault.Unavailable || kind == fault.NoRoom ||
+		errors.Is(err, eventlog.ErrUnavailable) || errors.Is(err, eventlog.ErrNoRoom)
+}
+
+func (r *run) waiting(why string) {
+	r.update(func(man *manifest) { man.Explanation = why })
+}
+
+// sleep waits, or returns the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// planReader gives the decisions of a plan in the order of lines.
+type planReader struct {
+	file *os.File
+	src  *bufio.Reader
+	rec  [decisionSize]byte
+	next decision
+	more bool
+}
+
+func openPlan(dir string) (*planReader, error) {
+	f, err := os.Open(filepath.Join(dir, planFile))
+	if err != nil {
+		return nil, fmt.Errorf("open plan: %w", err)
+	}
+	p := &planReader{file: f, src: bufio.NewReaderSize(f, 64<<10)}
+	if err := p.advance(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return p, nil
+}
+
+func (p *planReader) advance() error {
+	_, err := io.ReadFull(p.src, p.rec[:])
+	p.more = err == nil
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
+	p.next = parseDecision(p.rec[:])
+	return nil
+}
+
+// of returns the decision for a line. Lines are asked for in order; one that
+// the plan lacks means that file and plan do not go together.
+func (p *planReader) of(line int) (decision, error) {
+	for p.more && p.next.line < uint64(line) {
+		if err := p.advance(); err != nil {
+			return decision{}, err
+		}
+	}
+	if !p.more || p.next.line != uint64(line) {
+		return decision{}, fault.New(fault.Internal, "the plan has nothing for line %d: the spooled file changed", line)
+	}
+	return p.next, nil
+}
