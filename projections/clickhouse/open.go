@@ -66,6 +66,12 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 
 // driver turns the options into the driver's.
 func (o Options) driver() (*clickhouse.Options, error) {
+	scheme, _, _ := strings.Cut(o.DSN, "://")
+	switch scheme {
+	case "clickhouse", "http", "https":
+	default:
+		return nil, errors.New("connection string: want one that begins with clickhouse://, http:// or https://")
+	}
 	dsn := o.DSN
 	if u, err := url.Parse(dsn); err == nil && u.Scheme == "https" && !u.Query().Has("secure") {
 		q := u.Query()

@@ -26,9 +26,10 @@ const (
 	// StepQuarantine, 3: keep what could not be projected. Without it, the
 	// position passes over events that nobody can find again.
 	StepQuarantine Step = "quarantine"
-	// StepRollup, 4: sum up segments of what earlier flushes committed. Were
-	// it to take in this flush, a segment could be complete before its rows
-	// are visible, and an answer would show half a flush.
+	// StepRollup, 4: sum up segments of what earlier flushes committed, never
+	// more: rows beyond may be another writer's, and not yet all of them, so
+	// that a segment would be complete in name only and sums be short for
+	// ever. Without the step, answers stay right and become slow.
 	StepRollup Step = "rollup"
 	// StepPosition, 5: move the position. Before any other step, a crash
 	// between the two would lose the rows for ever, and readers would see

@@ -48,9 +48,6 @@ ORDER BY (seg_from, seg_to)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Segments of flow_rollup that are complete. Larger ones stand beside the smaller ones they sum up: flow_snapshot picks those that cover the log once.';
 
--- Everything a question needs to know before it reads: fetch the one row first,
--- by a query of its own, and bind its values. (Inside one query the order in
--- which tables are opened is not fixed, and half a flush could be seen.)
 CREATE VIEW IF NOT EXISTS flow_snapshot
 (
     committed   UInt64               COMMENT 'Position up to which every table is complete; 0 before the first flush',
@@ -91,4 +88,5 @@ SELECT
     max(seg_end) AS watermark,
     groupArray(chosen) AS builds
 FROM joined
-WHERE gaps = 0;
+WHERE gaps = 0
+COMMENT 'Everything a question needs to know before it reads. Fetch the one row first, by a query of its own, and bind its values: inside one query the order in which tables are opened is not fixed, and half a flush could be seen.';
