@@ -16,10 +16,7 @@ import (
 // another instance wrote it. The ledger is read again.
 var errStale = errors.New("cached ledger is behind the log")
 
-// errAlone means that a command must be the first of its append.
-var errAlone = errors.New("command needs an append of its own")
-
-// decideOne decides a task on a state. The error is errStale, errAlone, a
+// decideOne decides a task on a state. The error is errStale, errNextAppend, a
 // *fault.Fault for this task alone, or that of log or index.
 func (s *Service) decideOne(ctx context.Context, st *loaded, b *batch, t *task) (Result, []event.Event, error) {
 	now, err := s.localNow(st.state.Key().Facility)
@@ -33,7 +30,7 @@ func (s *Service) decideOne(ctx context.Context, st *loaded, b *batch, t *task) 
 		}
 	}
 	if len(arrived) > 0 {
-		if err := b.addEvents(arrived, t.meta); err != nil {
+		if err := b.addEvents(arrived, t.meta, s.cfg); err != nil {
 			return Result{}, nil, err
 		}
 		// Shown to the ledger at once: the command is about the fact that arrives.
@@ -50,7 +47,7 @@ func (s *Service) decideOne(ctx context.Context, st *loaded, b *batch, t *task) 
 		command, t.command = c, c
 	case ledger.Close:
 		if len(b.events) > 0 {
-			return Result{}, nil, errAlone
+			return Result{}, nil, errNextAppend
 		}
 		if command, err = s.digest(ctx, st.stream); err != nil {
 			return Result{}, nil, err

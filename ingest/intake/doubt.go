@@ -46,8 +46,11 @@ func (s *Service) doubt(q *ledgerQueue, b *batch, cause error) {
 }
 
 // settle repeats the append in doubt, with the same expectation and ids. It
-// returns nil when the log told, one way or the other.
+// returns nil when the log told, one way or the other, and else a *fault.Fault.
 func (s *Service) settle(ctx context.Context, q *ledgerQueue) error {
+	if s.breaker.open() {
+		return errLogAway(nil)
+	}
 	b := q.doubt
 	done, err := s.append(ctx, b)
 	var wrong *eventlog.WrongRevision
@@ -61,7 +64,7 @@ func (s *Service) settle(ctx context.Context, q *ledgerQueue) error {
 		s.logger.Info("append in doubt was not recorded", "ledger", q.stream, "reason", err)
 	default:
 		q.pause = s.breaker.fail()
-		return err
+		return errLogAway(err)
 	}
 	q.doubt = nil
 	var next []*task

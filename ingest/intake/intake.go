@@ -8,8 +8,9 @@
 //     that names it, or a move when a reason is given;
 //   - the same submission again, at any time and after any failure, records
 //     nothing twice, so that every retry is safe;
-//   - items of one ledger are decided in the order in which they were
-//     submitted, one writer at a time, and share appends while they wait;
+//   - a ledger has one writer at a time; its items are decided in the order in
+//     which they came, save those that wait for their identity to be free in
+//     another ledger, and share appends while they wait;
 //   - memory is bounded: queue, cached ledgers and appends have limits.
 //
 // It leaves out decoding (ingest/codec, ingest/imports), who may report what

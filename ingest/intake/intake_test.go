@@ -350,3 +350,77 @@ func TestLookupOfEvents(t *testing.T) {
 	require.False(t, found)
 	require.False(t, errors.Is(err, context.Canceled))
 }
+
+func TestAppendsAreCutByBytes(t *testing.T) {
+	l := newLog()
+	largest := 0
+	w := start(t, options{log: l, config: intake.Config{MaxAppendBytes: 8 << 10}})
+	w.plants(1)
+	l.before = func(_ context.Context, _ string, events []eventlog.Proposed) error {
+		size := 0
+		for _, e := range events {
+			size += len(e.Data) + len(e.Meta) + len(e.Type) + 256
+		}
+		largest = max(largest, size)
+		return nil
+	}
+	items := make([]intake.Item, 60)
+	for i := range items {
+		items[i] = record(load(0, i, 1))
+	}
+	for _, r := range w.Submit(t.Context(), items) {
+		require.NoError(t, r.Err)
+	}
+	require.LessOrEqual(t, largest, 8<<10)
+	require.Greater(t, largest, 6<<10, "they are filled")
+	require.EqualValues(t, 60_000, read(t, l).sum)
+}
+
+func TestALogThatTakesLessGetsSmallerAppends(t *testing.T) {
+	l := newLog()
+	w := start(t, options{log: l})
+	w.plants(1)
+	l.before = func(_ context.Context, _ string, events []eventlog.Proposed) error {
+		if len(events) > 3 {
+			return eventlog.ErrTooLarge
+		}
+		return nil
+	}
+	items := make([]intake.Item, 50)
+	for i := range items {
+		items[i] = record(load(0, i, 1))
+	}
+	for i, r := range w.Submit(t.Context(), items) {
+		require.NoError(t, r.Err)
+		require.EqualValues(t, i, r.Revision)
+	}
+}
+
+func TestStoppingFinishesWhatIsUnderWay(t *testing.T) {
+	l := newLog()
+	w := start(t, options{log: l})
+	w.plants(1)
+	entered, gate := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	l.before = func(context.Context, string, []eventlog.Proposed) error {
+		once.Do(func() { close(entered); <-gate })
+		return nil
+	}
+	results := make(chan intake.Result, 2)
+	submit := func(ticket int) {
+		results <- w.Submit(context.Background(), []intake.Item{record(load(0, ticket, 1))})[0]
+	}
+	go submit(1)
+	<-entered
+	go submit(2)
+	w.eventually(func() bool { return w.metric("stofstrom_intake_queued_items") == 2 })
+	stopped := make(chan struct{})
+	go func() { w.stop(); close(stopped) }()
+	waiting := <-results
+	require.Equal(t, fault.Unavailable, fault.KindOf(waiting.Err), "what only waited is refused")
+	close(gate)
+	finished := <-results
+	require.NoError(t, finished.Err)
+	<-stopped
+	require.EqualValues(t, 1000, read(t, l).sum)
+}

@@ -42,7 +42,7 @@ func (s *Service) work(ctx context.Context) {
 func (s *Service) process(ctx context.Context, q *ledgerQueue) {
 	if q.doubt != nil {
 		if err := s.settle(ctx, q); err != nil {
-			s.refuse(s.ledgers.take(q, s.cfg.MaxQueued), errLogAway(err))
+			s.refuse(s.ledgers.take(q, s.cfg.MaxQueued), err)
 			return
 		}
 	}
@@ -176,15 +176,12 @@ func (s *Service) load(ctx context.Context, stream string) (*loaded, error) {
 func (s *Service) decide(ctx context.Context, st *loaded, tasks []*task) (b *batch, rest []*task, err error) {
 	b = &batch{stream: st.stream, expected: st.expected()}
 	for i, t := range tasks {
-		if b.full(s.cfg) {
-			return b, tasks[i:], nil
-		}
 		result, events, err := s.decideOne(ctx, st, b, t)
-		if errors.Is(err, errAlone) {
-			return b, tasks[i:], nil
-		}
 		if err == nil {
-			err = b.addEvents(events, t.meta)
+			err = b.addEvents(events, t.meta, s.cfg)
+		}
+		if errors.Is(err, errNextAppend) {
+			return b, tasks[i:], nil
 		}
 		if isFault(err) {
 			b.add(t, Result{Err: err})
@@ -201,15 +198,6 @@ func (s *Service) decide(ctx context.Context, st *loaded, tasks []*task) (b *bat
 	return b, nil, nil
 }
 
-// full tells whether one more event, however large, might be too much for the
-// log.
-func (b *batch) full(c Config) bool {
-	return len(b.events) >= c.MaxAppendEvents || len(b.events) > 0 && b.bytes+maxEventBytes > c.MaxAppendBytes
-}
-
-// maxEventBytes is more than any event can have by the limits of flow.Check.
-const maxEventBytes = 64 << 10
-
 func (b *batch) add(t *task, r Result) {
 	b.tasks = append(b.tasks, t)
 	b.results = append(b.results, r)
@@ -221,10 +209,14 @@ func isFault(err error) bool {
 	return errors.As(err, &f)
 }
 
+// errNextAppend means that a task does not fit into the append any more, or
+// must be the first of one.
+var errNextAppend = errors.New("left for the next append")
+
 // addEvents puts the events of one task into the append; event.Encode makes
-// sure that each can be read back. The error is a *fault.Fault, and nothing
-// was added then.
-func (b *batch) addEvents(events []event.Event, meta []byte) error {
+// sure that each can be read back. The error is errNextAppend or a
+// *fault.Fault, and nothing was added then.
+func (b *batch) addEvents(events []event.Event, meta []byte, c Config) error {
 	proposed, size := b.proposed, 0
 	for _, ev := range events {
 		p, err := event.Encode(ev)
@@ -233,11 +225,13 @@ func (b *batch) addEvents(events []event.Event, meta []byte) error {
 		}
 		p.Meta = meta
 		proposed = append(proposed, p)
-		one := len(p.Data) + len(p.Meta) + len(p.Type) + bytesPerEvent
-		if one > maxEventBytes {
-			return fault.New(fault.TooLarge, "its event has %d bytes, at most %d are allowed", one, maxEventBytes)
+		size += len(p.Data) + len(p.Meta) + len(p.Type) + bytesPerEvent
+	}
+	if b.bytes+size > c.MaxAppendBytes || len(proposed) > c.MaxAppendEvents {
+		if len(b.events) > 0 {
+			return errNextAppend
 		}
-		size += one
+		return fault.New(fault.TooLarge, "its events have %d bytes, at most %d are allowed", size, c.MaxAppendBytes)
 	}
 	b.events, b.proposed, b.bytes = append(b.events, events...), proposed, b.bytes+size
 	return nil
