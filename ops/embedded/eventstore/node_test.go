@@ -200,3 +200,6 @@ func TestSubscriptionCatchesUpAndGoesOnLive(t *testing.T) {
 		}
 	}
 }
+
+// quietLogger is for nodes whose errors are the point of the test.
+func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -39,6 +39,9 @@ func (s *Store) makeDurable(g *group) error {
 	if err := g.batch.Close(); err != nil {
 		return fmt.Errorf("release a batch: %w", err)
 	}
+	if err := s.head.write(g.position); err != nil {
+		return err
+	}
 	s.metrics.commitSeconds.Observe(s.cfg.Now().Sub(g.start).Seconds())
 	s.metrics.groupAppends.Observe(float64(len(g.requests)))
 	s.metrics.events.Add(float64(g.events))

@@ -40,26 +40,28 @@ func decodeCurrent(it *pebble.Iterator, r *Record) error {
 // caller that waits for a slow reader should take what it can hold, return,
 // and scan on later.
 func (s *Store) ScanAll(from uint64, backwards bool, visit Visit) error {
-	return s.view(func(db *pebble.DB) (err error) {
-		head := s.durable.Load()
-		if backwards {
-			from = min(from, head)
-		}
-		from = max(from, 1)
-		if head == 0 || from > head {
-			return nil
-		}
-		opts := &pebble.IterOptions{LowerBound: logKey(from), UpperBound: logKey(head + 1)}
-		if backwards {
-			opts = &pebble.IterOptions{LowerBound: logKey(1), UpperBound: logKey(from + 1)}
-		}
-		it, err := db.NewIter(opts)
-		if err != nil {
-			return fmt.Errorf("scan the log: %w", err)
-		}
-		defer func() { err = errors.Join(err, it.Close()) }()
-		return scanLog(it, from, head, backwards, visit)
-	})
+	return s.view(func(db *pebble.DB) error { return s.scanAll(db, from, backwards, visit) })
+}
+
+func (s *Store) scanAll(db *pebble.DB, from uint64, backwards bool, visit Visit) (err error) {
+	head := s.durable.Load()
+	if backwards {
+		from = min(from, head)
+	}
+	from = max(from, 1)
+	if head == 0 || from > head {
+		return nil
+	}
+	opts := &pebble.IterOptions{LowerBound: logKey(from), UpperBound: logKey(head + 1)}
+	if backwards {
+		opts = &pebble.IterOptions{LowerBound: logKey(1), UpperBound: logKey(from + 1)}
+	}
+	it, err := db.NewIter(opts)
+	if err != nil {
+		return fmt.Errorf("scan the log: %w", err)
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	return scanLog(it, from, head, backwards, visit)
 }
 
 // scanLog checks on its way that no position is missing.

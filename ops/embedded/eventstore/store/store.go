@@ -89,6 +89,7 @@ type Store struct {
 	hub     *hub
 	disk    *diskGuard
 	lock    *pebble.Lock
+	head    *headFile // set before the writer starts
 	ready   chan struct{}
 	stopped chan struct{} // closed when Run no longer accepts writes
 	failure *failure
@@ -150,25 +151,32 @@ func (s *Store) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.unlock()) }()
+	if s.head, err = openHead(s.cfg.FS, s.cfg.Dir); err != nil {
+		return err
+	}
 	if err := s.disk.restore(); err != nil {
 		// No room for the ballast is no reason not to serve reads.
 		s.log.Error("event log: no ballast against a full disk", "err", err)
 		s.disk.spent = true
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.openAndRun(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-s.failure.ch:
+		// The engine may hold the goroutine that called it for ever, see engineLogger.
+		return s.failure.err()
+	}
+}
+
+func (s *Store) openAndRun(ctx context.Context) error {
 	w, err := s.open()
 	if err != nil {
 		return err
 	}
 	close(s.ready)
-	ended := make(chan error, 1)
-	go func() { ended <- w.run(ctx) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-s.failure.ch:
-		// The engine may hold the writer's goroutine for ever, see engineLogger.
-		return s.failure.err()
-	}
+	return w.run(ctx)
 }
 
 func (s *Store) lockDir() error {
@@ -189,7 +197,11 @@ func (s *Store) unlock() error {
 	if s.failure.err() != nil {
 		return nil
 	}
-	if err := s.lock.Close(); err != nil {
+	var errs []error
+	if s.head != nil {
+		errs = append(errs, s.head.file.Close())
+	}
+	if err := errors.Join(append(errs, s.lock.Close())...); err != nil {
 		return fmt.Errorf("unlock data folder %s: %w", s.cfg.Dir, err)
 	}
 	return nil
@@ -203,8 +215,11 @@ func (s *Store) open() (*writer, error) {
 		return nil, fmt.Errorf("open event log in %s: %w", s.cfg.Dir, corrupted(err))
 	}
 	w, err := newWriter(s, db)
+	if err == nil {
+		err = s.checkHead(w.position)
+	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open event log in %s: %w", s.cfg.Dir, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open event log in %s: %w", s.cfg.Dir, corrupted(err)), db.Close())
 	}
 	s.mu.Lock()
 	s.db = db
@@ -242,19 +257,25 @@ func (s *Store) view(fn func(*pebble.DB) error) error {
 // corrupted names damage that Pebble found as a *CorruptionError.
 func corrupted(err error) error {
 	var already *CorruptionError
-	if err == nil || errors.As(err, &already) || !errors.Is(err, pebble.ErrCorruption) {
+	if err == nil || errors.As(err, &already) || !pebble.IsCorruptionError(err) {
 		return err
 	}
 	return &CorruptionError{Err: err}
 }
 
 func (s *Store) options() *pebble.Options {
-	cache := s.cfg.CacheBytes
 	o := &pebble.Options{
 		FS:        vfs.OnDiskFull(s.cfg.FS, s.disk.release),
 		Lock:      s.lock,
 		Logger:    &engineLogger{log: s.log, failure: s.failure},
-		CacheSize: cache,
+		CacheSize: s.cfg.CacheBytes,
+		EventListener: &pebble.EventListener{
+			// The read that met the damage fails and says so; there is no need to
+			// end the process, as Pebble would.
+			DataCorruption: func(info pebble.DataCorruptionInfo) {
+				s.log.Error("event log: damaged file", "path", info.Path, "err", info.Details)
+			},
+		},
 		// The format is pinned, so that a store is readable by the version that
 		// wrote it. It has log chunks that say how far the log was synced, by
 		// which damage in the middle is told from a torn tail.
