@@ -21,7 +21,7 @@ import (
 // are exhaustive.
 type Event interface {
 	// EventID is the id the event has, or will have, in the log:
-	// UUIDv5 of identity, revision ordinal and type, never random.
+	// UUIDv5 of identity, content, revision ordinal and type, never random.
 	EventID() uuid.UUID
 	// Type is the event type in the log, version included.
 	Type() string

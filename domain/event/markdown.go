@@ -17,8 +17,8 @@ func WriteMarkdown(w io.Writer) error {
 		"Generated from the payload types in `domain/event`; do not edit.\n\n"+
 		"Every event of the log, with its type, as compact JSON. Payloads are frozen per version; what is not stated is\n"+
 		"left out, never null. Masses are whole grams; times are RFC 3339 in UTC; days are `YYYY-MM-DD`.\n"+
-		"○ marks what can be left out. The event's id is UUIDv5 over the hash of what it is about, its revision and its\n"+
-		"type without the version: `domain/event.IDOf`.\n")
+		"○ marks what can be left out. The event's id is UUIDv5 over the hashes of what it is about and of what it says,\n"+
+		"its revision and its type without the version: `domain/event.IDOf`.\n")
 	pieces := []reflect.Type{}
 	for _, v := range allVersions {
 		t := reflect.TypeOf(v.new()).Elem()
