@@ -208,6 +208,11 @@ func writeException(w http.ResponseWriter, problem *Exception) {
 	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "1")
 	}
+	if status == http.StatusServiceUnavailable || status == http.StatusForbidden {
+		// The Go driver drops its client, and with it an open connection, each
+		// time its first statement fails; a closed one cannot pile up.
+		h.Set("Connection", "close")
+	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, problem.Error()+"\n") // a client that is gone needs no answer
 }

@@ -60,6 +60,7 @@ type Config struct {
 // Limits bounds what the two accounts may use. Zero means the default.
 type Limits struct {
 	AdminQueryTime        time.Duration // longest run of an admin statement, default 1 h
+	Connections           int           // HTTP connections at once, default 1024; more wait to be accepted
 	AdminConcurrency      int           // admin statements at once, default 32
 	ResearcherQueryTime   time.Duration // longest run of a research query, default 60 s
 	ResearcherMemoryBytes int64         // memory of one research query, default 2 GiB
@@ -72,7 +73,7 @@ type Limits struct {
 	EngineMemoryBytes     int64         // memory of the whole engine, default 0: nine tenths of the machine's
 	StatementBytes        int64         // longest statement text, default 1 MiB
 	BodyBytes             int64         // longest INSERT body after decompression, default 4 GiB
-	MaterializedBytes     int64         // largest result in a format that cannot be streamed, default 512 MiB
+	MaterializedBytes     int64         // largest result of SHOW, DESCRIBE, EXPLAIN and other statements that are not streamed, default 512 MiB
 	StartTime             time.Duration // how long the engine may take to open its data, default 60 s
 	LivenessInterval      time.Duration // pause between liveness queries, default 5 s
 	LivenessTime          time.Duration // a liveness query longer than this means the engine hangs, default 30 s
@@ -163,12 +164,13 @@ func (l Limits) withDefaults() (Limits, error) {
 		setDefault(n.value, n.def)
 	}
 	for name, n := range map[string]*int{
-		"AdminConcurrency": &l.AdminConcurrency, "ResearcherConcurrency": &l.ResearcherConcurrency, "ResearcherThreads": &l.ResearcherThreads,
+		"Connections": &l.Connections, "AdminConcurrency": &l.AdminConcurrency, "ResearcherConcurrency": &l.ResearcherConcurrency, "ResearcherThreads": &l.ResearcherThreads,
 	} {
 		if *n < 0 {
 			errs = append(errs, fmt.Errorf("clickhouse: Limits.%s %d: is negative", name, *n))
 		}
 	}
+	setDefault(&l.Connections, 1024)
 	setDefault(&l.AdminConcurrency, 32)
 	setDefault(&l.ResearcherConcurrency, 2)
 	setDefault(&l.ResearcherThreads, 2)

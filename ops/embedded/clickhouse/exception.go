@@ -32,7 +32,7 @@ const (
 	codeAuthentication   = 516
 	codeCannotDecompress = 271
 	codeIncorrectData    = 117
-	codeUnknownStatus    = 319
+	codeNotEnoughSpace   = 243
 )
 
 var codeNames = map[int]string{
@@ -40,7 +40,7 @@ var codeNames = map[int]string{
 	codeReadonly: "READONLY", codeTooManyQueries: "TOO_MANY_SIMULTANEOUS_QUERIES", codeNetwork: "NETWORK_ERROR",
 	codeResultTooLarge: "TOO_MANY_ROWS_OR_BYTES", codeAccessDenied: "ACCESS_DENIED",
 	codeAuthentication: "AUTHENTICATION_FAILED", codeCannotDecompress: "CANNOT_DECOMPRESS", codeIncorrectData: "INCORRECT_DATA",
-	codeUnknownStatus: "UNKNOWN_STATUS_OF_INSERT",
+	codeNotEnoughSpace: "NOT_ENOUGH_SPACE",
 }
 
 func exceptionf(code int, format string, args ...any) *Exception {

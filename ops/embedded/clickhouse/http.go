@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -223,6 +224,9 @@ func readStatement(body io.Reader, limit int64) (string, error) {
 func problemOf(err error) *Exception {
 	if problem := new(Exception); errors.As(err, &problem) {
 		return problem
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return exceptionf(codeNotEnoughSpace, "No room on the disk for the rows of this INSERT: %v", err)
 	}
 	return exceptionf(codeIncorrectData, "Cannot read the request's body: %v", err)
 }

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse/guard"
@@ -119,7 +120,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		if err := httpServer.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := httpServer.Serve(netutil.LimitListener(listener, s.cfg.Limits.Connections)); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("clickhouse: serve: %w", err)
 		}
 		return nil
