@@ -94,11 +94,15 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"a second writer fences the first and is not harmed by it", testTwoWriters},
 		{"a stale writer's segments are harmless", testStaleRollup},
 		{"a store that is away empties nothing into quarantine", testAway},
-		{"a missing table stops the flush", testMissingTable},
 		{"lost facts are found at start", testLostFacts},
 	} {
 		t.Run(tc.name, func(t *testing.T) { tc.test(t, open(t)) })
 	}
+	t.Run("a missing table stops the flush", func(t *testing.T) {
+		for table, fills := range hidden() {
+			t.Run(table, func(t *testing.T) { testMissingTable(t, open(t), table, fills) })
+		}
+	})
 	t.Run("a crash at any step", func(t *testing.T) { eachPoint(t, open, testCrash) })
 	t.Run("a failure of any step", func(t *testing.T) { eachPoint(t, open, testFailure) })
 }
