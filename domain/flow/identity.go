@@ -9,7 +9,8 @@ import (
 )
 
 // Hash is the identity in 16 bytes: SHA-256, cut, over its fields, each
-// prefixed with its length, so that ("a-b", "c") and ("a", "b-c") differ.
+// prefixed with its length, so that ("a-b", "c") and ("a", "b-c") differ. It
+// is part of event ids and so never changes.
 func (id Identity) Hash() [16]byte {
 	b := make([]byte, 0, 128)
 	b = appendText(b, id.Reporter)
@@ -28,8 +29,10 @@ func (id Identity) String() string {
 
 // ContentHash is everything a fact says, its identity left out, in 16 bytes:
 // two facts of one identity with the same content hash are the same report.
-// It is taken over numbered fields, of which the empty ones are left out, so
-// that a field added later changes no hash of a fact that does not have it.
+// It is part of event ids and so never changes for a fact that exists: it is
+// taken over numbered fields, of which the empty ones are left out, so that a
+// field added later, under a number of its own, changes no hash of a fact
+// that does not have it.
 func (f Fact) ContentHash() [16]byte {
 	h := hasher{b: make([]byte, 0, 512)}
 	h.text(1, string(f.Kind))

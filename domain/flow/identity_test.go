@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,15 @@ func TestEveryFieldCountsInContentHashAndDiff(t *testing.T) {
 	require.Equal(t, f.ContentHash(), g.ContentHash())
 	require.Empty(t, flow.Diff(f, g))
 }
+
+func TestHashesAreForEver(t *testing.T) {
+	require.Equal(t, "db0a8b920d42f074b0a75e382383d31f", hex(flow.Identity{Reporter: "a", Source: "b", ExternalID: "c"}.Hash()))
+	f := sound(flow.Sorted)
+	require.Equal(t, "1c497e900c618bf93ad437e648ab0590", hex(f.ContentHash()))
+	require.Equal(t, "dfa27fe756188c63b95f8033104527a5", hex(sound(flow.PeriodReported).ContentHash()))
+}
+
+func hex(b [16]byte) string { return fmt.Sprintf("%x", b) }
 
 func TestOutputsDoNotRunIntoOneAnother(t *testing.T) {
 	a, b := sound(flow.Sorted), sound(flow.Sorted)

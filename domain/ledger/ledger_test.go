@@ -179,6 +179,7 @@ func TestAMoveTakesTheMassAndTheArrivalBringsTheFact(t *testing.T) {
 	to.when(arrive).then(ledger.StatusAlreadyRecorded)
 
 	from.when(ledger.Record{Fact: load("1", 5*t1)}).refused(fault.Conflict, flow.RuleElsewhere)
+	from.when(ledger.Replace{Fact: load("1", 9*t1), Reason: "x"}).refused(fault.Conflict, flow.RuleElsewhere)
 	other := move
 	other.Fact.Mass.Net++
 	from.when(other).refused(fault.Conflict, flow.RuleElsewhere)
@@ -284,8 +285,8 @@ func TestStockBelowZeroIsAWarning(t *testing.T) {
 	require.Equal(t, flow.RuleStockNegative, s.got.Warnings[0].Rule)
 	require.Contains(t, s.got.Warnings[0].Message, "-1.000000 t")
 	require.Contains(t, s.got.Warnings[0].Message, "20 03 01")
-	s.when(ledger.Record{Fact: load("3", t1)})
-	require.Empty(t, s.got.Warnings, "bringing it up again is none")
+	s.when(ledger.Record{Fact: load("3", t1/2)})
+	require.Empty(t, s.got.Warnings, "bringing it up again is none, even when it stays below")
 	s.when(ledger.Correct{Fact: load("1", t1), Reason: "x"})
 	require.Len(t, s.got.Warnings, 1, "taking it back is")
 }
