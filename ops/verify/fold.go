@@ -43,7 +43,7 @@ func fold(rec eventlog.Recorded) (folded, error) {
 	if err != nil {
 		return folded{}, fmt.Errorf("%w: %w", errWrong, err)
 	}
-	c := context{rec: rec, meta: meta}
+	c := entry{rec: rec, meta: meta}
 	var out folded
 	switch e := decoded.(type) {
 	case event.Recorded:
@@ -76,8 +76,8 @@ func fold(rec eventlog.Recorded) (folded, error) {
 	return out, nil
 }
 
-// context is what the rows of one event share.
-type context struct {
+// entry is what the rows of one event share.
+type entry struct {
 	rec      eventlog.Recorded
 	meta     event.Meta
 	first    uuid.UUID
@@ -88,7 +88,7 @@ type context struct {
 	rows     []row
 }
 
-func (c *context) about(first uuid.UUID, revision uint32, bookedIn, reason string, warnings []fault.Violation) {
+func (c *entry) about(first uuid.UUID, revision uint32, bookedIn, reason string, warnings []fault.Violation) {
 	c.first, c.revision, c.bookedIn, c.reason = first, revision, bookedIn, reason
 	for _, w := range warnings {
 		c.warnings = append(c.warnings, w.Rule)
@@ -105,7 +105,7 @@ type booking struct {
 }
 
 // book adds the rows of a fact that stands in the ledger of a stream.
-func (c *context) book(f flow.Fact, stream string, sign int64) error {
+func (c *entry) book(f flow.Fact, stream string, sign int64) error {
 	when, err := days(f, stream)
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func bookingsOf(f flow.Fact) ([]booking, error) {
 	return all, nil
 }
 
-func (c *context) factRow(f flow.Fact, b booking, when span, sign int64) row {
+func (c *entry) factRow(f flow.Fact, b booking, when span, sign int64) row {
 	var events, items, energy int64
 	var method, displaces, hazardous string
 	if b.own {

@@ -45,7 +45,7 @@ func (t *table) keyOf(r row) string {
 	for i, k := range t.key {
 		parts[i] = r[k]
 	}
-	return strings.Join(parts, "\x1f")
+	return list(parts) // length-prefixed: no value can look like two
 }
 
 // nameOf is the key of a row for people.

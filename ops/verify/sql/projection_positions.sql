@@ -1,6 +1,7 @@
 -- question: how far is each projection?
 -- columns: every stored column, as text
 SELECT
+    toString(t.projection) AS projection,
     toString(t.commit) AS commit,
     toString(t.prepare) AS prepare,
     toString(t.recorded_at) AS recorded_at,

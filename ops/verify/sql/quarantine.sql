@@ -3,6 +3,7 @@
 -- columns: every stored column, as text: masses in whole grams, floats as their bits, nothing for NULL,
 --   lists and maps as length-prefixed parts
 SELECT
+    toString(t.projection) AS projection,
     toString(t.position) AS position,
     toString(t.prepare) AS prepare,
     toString(t.stream) AS stream,

@@ -1,0 +1,122 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Columns of flow_facts that are looked into.
+var (
+	columnMass    = factsTable.column("mass_t")
+	columnEvents  = factsTable.column("events")
+	columnMeasure = factsTable.column("measure")
+)
+
+func sortedRows(rows map[string]row) []row {
+	sorted := make([]row, 0, len(rows))
+	for _, key := range slices.Sorted(maps.Keys(rows)) {
+		sorted = append(sorted, rows[key])
+	}
+	return sorted
+}
+
+// read runs the statement of a table.
+func (v *verification) read(ctx context.Context, t *table, args []any, each func(row) error) error {
+	return v.query(ctx, t.name, args, func(columns []string) (int, error) {
+		if !slices.Equal(columns, t.columns) {
+			return 0, fmt.Errorf("statement gives %v, want %v", columns, t.columns)
+		}
+		return len(columns), nil
+	}, each)
+}
+
+// query runs a statement all of whose columns are text. The rows it hands over
+// are the caller's to keep.
+func (v *verification) query(ctx context.Context, name string, args []any, columns func([]string) (int, error), each func(row) error) (err error) {
+	statement, err := statements.ReadFile("sql/" + name + ".sql")
+	if err != nil {
+		return fmt.Errorf("statement %s: %w", name, err)
+	}
+	rows, err := v.conn.Query(ctx, string(statement), args...)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	defer func() {
+		if closeErr := rows.Close(); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("read %s: %w", name, closeErr))
+		}
+	}()
+	n := -1
+	for rows.Next() {
+		if n < 0 {
+			if n, err = columns(rows.Columns()); err != nil {
+				return fmt.Errorf("read %s: %w", name, err)
+			}
+		}
+		r := make(row, n)
+		into := make([]any, n)
+		for i := range r {
+			into[i] = &r[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+		if err := each(r); err != nil {
+			return fmt.Errorf("read %s: %w", name, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	return nil
+}
+
+// schema compares which tables and columns there are with those compared here:
+// a column that nobody compares would be a promise that nobody keeps.
+func (v *verification) schema(ctx context.Context) error {
+	found := map[string]map[string]bool{}
+	err := v.query(ctx, "schema", nil, func(c []string) (int, error) { return len(c), nil }, func(r row) error {
+		name, engine, column, computed := r[0], r[1], r[2], r[3]
+		if engine == "View" || name == migrationsTable {
+			return nil
+		}
+		if found[name] == nil {
+			found[name] = map[string]bool{}
+		}
+		if computed == "0" {
+			found[name][column] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range tables() {
+		columns, ok := found[t.name]
+		delete(found, t.name)
+		if !ok {
+			v.differ(t, Difference{Kind: Missing, Row: "the table"})
+			continue
+		}
+		v.here[t.name] = true
+		for _, column := range t.columns {
+			if !columns[column] {
+				v.differ(t, Difference{Kind: Missing, Row: "column " + column})
+				v.here[t.name] = false
+			}
+			delete(columns, column)
+		}
+		for _, column := range slices.Sorted(maps.Keys(columns)) {
+			v.differ(t, Difference{Kind: Extra, Row: "column " + column + ", which verify does not compare"})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		unknown := &table{name: name}
+		v.seen[unknown] = &tally{}
+		v.differ(unknown, Difference{Kind: Extra, Row: "the table, which verify does not compare"})
+	}
+	return nil
+}
