@@ -2,10 +2,12 @@ package eventstore
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,6 +27,10 @@ type Config struct {
 	Username, Password string
 	// TLSCertFile and TLSKeyFile in PEM; empty = no TLS.
 	TLSCertFile, TLSKeyFile string
+	// ClientCAFile in PEM; empty = none. A client that presents a certificate
+	// signed by it, with Username as its common name, needs no password; one
+	// whose certificate names somebody else is refused whatever it sends.
+	ClientCAFile string
 	// Logger must not be nil.
 	Logger *slog.Logger
 	// Registerer of the metrics; may be nil.
@@ -100,6 +106,9 @@ func (c *Config) validate() error {
 	if withUser && !withTLS {
 		errs = append(errs, errors.New("Username is set without TLSCertFile; clients send credentials over TLS only"))
 	}
+	if c.ClientCAFile != "" && !withUser {
+		errs = append(errs, errors.New("ClientCAFile is set without Username; it says whose certificate is let in"))
+	}
 	if c.MaxAppendBytes < 0 || c.MaxAppendBytes > largestAppendBytes {
 		errs = append(errs, fmt.Errorf("MaxAppendBytes is %d, want 1 to %d", c.MaxAppendBytes, largestAppendBytes))
 	}
@@ -138,5 +147,18 @@ func (c *Config) tlsConfig() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load TLSCertFile %s and TLSKeyFile %s: %w", c.TLSCertFile, c.TLSKeyFile, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	if c.ClientCAFile == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(c.ClientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("load ClientCAFile: %w", err)
+	}
+	cfg.ClientCAs = x509.NewCertPool()
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ClientCAFile %s holds no certificate in PEM", c.ClientCAFile)
+	}
+	cfg.ClientAuth = tls.VerifyClientCertIfGiven
+	return cfg, nil
 }

@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // splitter shares one port between gRPC and plain HTTP/1.1, by the first
@@ -151,6 +154,32 @@ func (n *Node) secured(l net.Listener) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return tls.NewListener(l, cfg), nil
+}
+
+// handoff tells gRPC about connections whose TLS was ended by the splitter's
+// listener, so that calls know the client's certificate.
+type handoff struct {
+	credentials.TransportCredentials
+}
+
+func newHandoff() handoff { return handoff{insecure.NewCredentials()} }
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (h handoff) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if r, ok := conn.(*replayConn); ok {
+		if secure, ok := r.Conn.(*tls.Conn); ok {
+			return conn, credentials.TLSInfo{
+				State:          secure.ConnectionState(),
+				CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
+			}, nil
+		}
+	}
+	return h.TransportCredentials.ServerHandshake(conn)
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h handoff) Clone() credentials.TransportCredentials {
+	return handoff{h.TransportCredentials.Clone()}
 }
 
 // healthHandler answers probes: 204 while the node serves, 503 while it

@@ -187,6 +187,7 @@ func (n *Node) newServer() (*grpc.Server, *health.Server, error) {
 	gate := newGate(n.cfg.Username, n.cfg.Password)
 	server := grpc.NewServer(
 		grpc.ForceServerCodecV2(c),
+		grpc.Creds(newHandoff()),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.MaxSendMsgSize(maxMessageBytes),
 		grpc.InitialWindowSize(streamWindowBytes),

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
@@ -21,6 +22,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
@@ -36,6 +38,7 @@ var keepalivePolicy = keepalive.EnforcementPolicy{MinTime: time.Second, PermitWi
 // gate checks the credentials of each call.
 type gate struct {
 	open bool     // no credentials are needed
+	user string   // the one user there is
 	want [32]byte // hash of the one Authorization header that is let in
 }
 
@@ -43,7 +46,7 @@ func newGate(username, password string) gate {
 	if username == "" {
 		return gate{open: true}
 	}
-	return gate{want: sha256.Sum256([]byte(basic(username, password)))}
+	return gate{user: username, want: sha256.Sum256([]byte(basic(username, password)))}
 }
 
 func basic(username, password string) string {
@@ -61,6 +64,12 @@ func (g gate) check(ctx context.Context, method string) error {
 	if g.open || public(method) {
 		return nil
 	}
+	if name, ok := certifiedName(ctx); ok {
+		if name != g.user {
+			return status.Errorf(codes.Unauthenticated, "the client's certificate names %q, who is no user of this node", name)
+		}
+		return nil
+	}
 	given := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if len(given) == 0 {
 		return status.Error(codes.Unauthenticated, "this node needs a user name and a password; the call carries none")
@@ -73,6 +82,20 @@ func (g gate) check(ctx context.Context, method string) error {
 	return nil
 }
 
+// certifiedName is whom the client's certificate names, if it presented one
+// that the configured authority signed.
+func certifiedName(ctx context.Context) (string, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return "", false
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.VerifiedChains) == 0 {
+		return "", false
+	}
+	return info.State.PeerCertificates[0].Subject.CommonName, true
+}
+
 func (g gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	if err := g.check(ctx, info.FullMethod); err != nil {
 		return nil, err
@@ -82,9 +105,26 @@ func (g gate) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, ne
 
 func (g gate) stream(srv any, call grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	if err := g.check(call.Context(), info.FullMethod); err != nil {
+		if info.FullMethod == streams.Streams_Append_FullMethodName {
+			hearOut(call)
+		}
 		return err
 	}
 	return next(srv, call)
+}
+
+// refusedBytes of a refused append are read and dropped.
+const refusedBytes = 1 << 20
+
+// hearOut lets a client that is refused finish sending: the official one takes
+// a call that ends while it sends for a broken connection, and never learns why.
+func hearOut(call grpc.ServerStream) {
+	m := &appendMessage{}
+	for m.bytes < refusedBytes && m.err == nil {
+		if err := call.RecvMsg(m); err != nil {
+			return // the client is done, or gone; the refusal is the answer in any case
+		}
+	}
 }
 
 // lacking are the services of EventStoreDB that the node does not have, with
