@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,7 +13,9 @@ import (
 
 // rollup folds facts into the segments that the tables say are complete.
 type rollup struct {
-	open []*segment // not yet past
+	all     []*segment // by beginning, then by end
+	pending []*segment // those of all that begin at or after the position reached
+	open    []*segment // those that the position reached lies in, or that wait to be compared
 }
 
 // segment is a range of positions (from, to] and what the log makes of it.
@@ -50,32 +53,54 @@ func (v *verification) readSegments(ctx context.Context) error {
 	if !v.here[segmentsTable.name] {
 		return nil
 	}
-	var enclosing []*segment
-	return v.read(ctx, segmentsTable, nil, func(r row) error {
+	var enclosing []*segment // those that the next one may lie in
+	err := v.read(ctx, segmentsTable, nil, func(r row) error {
 		from, errFrom := strconv.ParseUint(r[0], 10, 64)
 		to, errTo := strconv.ParseUint(r[1], 10, 64)
 		if errFrom != nil || errTo != nil {
 			return fmt.Errorf("segment from %q to %q", r[0], r[1])
 		}
-		s := &segment{named: r, from: from, to: to, sums: map[string]*sum{}}
-		v.rollup.open = append(v.rollup.open, s)
+		v.rollup.all = append(v.rollup.all, &segment{named: r, from: from, to: to, sums: map[string]*sum{}})
+		enclosing = slices.DeleteFunc(enclosing, func(e *segment) bool { return e.to <= from })
 		// They come by beginning, then by end: one that begins inside an
 		// earlier one must end inside it.
 		for _, e := range enclosing {
-			if from > e.from && from < e.to && to > e.to {
+			if from > e.from && to > e.to {
 				v.differ(segmentsTable, Difference{Kind: Extra, Row: fmt.Sprintf("%s, which overlaps seg_from %d, seg_to %d", segmentsTable.nameOf(r), e.from, e.to)})
 			}
 		}
 		if from >= to {
 			v.differ(segmentsTable, Difference{Kind: Extra, Row: segmentsTable.nameOf(r) + ", which is empty"})
 		}
-		enclosing = append(enclosing, s)
+		enclosing = append(enclosing, v.rollup.all[len(v.rollup.all)-1])
 		return nil
 	})
+	v.rollup.pending = v.rollup.all
+	return err
+}
+
+// cover picks the segments that readers sum up: from 0 on, always the widest
+// that begins where the last one ended, none beyond the committed position.
+func (u *rollup) cover(committed uint64) (watermark uint64, builds []string) {
+	widest := map[uint64]*segment{}
+	for _, s := range u.all {
+		if s.to <= committed && s.to > s.from && (widest[s.from] == nil || s.to > widest[s.from].to) {
+			widest[s.from] = s
+		}
+	}
+	for s := widest[0]; s != nil; s = widest[watermark] {
+		watermark, builds = s.to, append(builds, s.named[3])
+	}
+	slices.Sort(builds)
+	return watermark, builds
 }
 
 // add sums a fact up in every segment it lies in.
 func (u *rollup) add(position uint64, fact row) error {
+	for len(u.pending) > 0 && u.pending[0].from < position {
+		u.open = append(u.open, u.pending[0])
+		u.pending = u.pending[1:]
+	}
 	var dims row
 	var key string
 	for _, s := range u.open {
@@ -132,6 +157,10 @@ func dimsOf(fact row) (row, error) {
 // closeSegments compares the segments that end before a position and forgets
 // them.
 func (v *verification) closeSegments(ctx context.Context, before uint64) error {
+	if before == math.MaxUint64 { // the end: everything is compared, begun or not
+		v.rollup.open = append(v.rollup.open, v.rollup.pending...)
+		v.rollup.pending = nil
+	}
 	kept := v.rollup.open[:0]
 	for _, s := range v.rollup.open {
 		if s.to >= before && before != math.MaxUint64 {
@@ -141,6 +170,7 @@ func (v *verification) closeSegments(ctx context.Context, before uint64) error {
 		if err := v.compareSegment(ctx, s); err != nil {
 			return err
 		}
+		s.sums = nil
 	}
 	v.rollup.open = kept
 	return nil
@@ -172,4 +202,21 @@ func (v *verification) compareSegment(ctx context.Context, s *segment) error {
 	}
 	all := func(row) (bool, error) { return true, nil }
 	return v.compare(ctx, rollupTable, rows, all, clickhouse.Named("seg_to", s.to), clickhouse.Named("build", build))
+}
+
+// compareSnapshot compares the view that readers ask before they read.
+func (v *verification) compareSnapshot(ctx context.Context) error {
+	t := snapshotTable
+	if !v.here[t.name] {
+		return nil
+	}
+	watermark, builds := v.rollup.cover(v.report.Committed)
+	want := row{number(v.report.Committed), "0", instant(time.UnixMilli(0)), number(watermark), list(builds)}
+	for _, r := range v.positions.rows {
+		if r[0] == projection {
+			want[1], want[2] = r[2], r[3]
+		}
+	}
+	one := map[string]row{t.keyOf(want): want}
+	return v.compare(ctx, t, one, func(row) (bool, error) { return true, nil })
 }

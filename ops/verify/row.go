@@ -50,6 +50,9 @@ func (t *table) keyOf(r row) string {
 
 // nameOf is the key of a row for people.
 func (t *table) nameOf(r row) string {
+	if len(t.key) == 0 {
+		return "the one row"
+	}
 	parts := make([]string, len(t.key))
 	for i, k := range t.key {
 		parts[i] = t.columns[k] + " " + r[k]

@@ -24,6 +24,9 @@ var (
 	segmentsTable = newTable("rollup_segments", []string{"seg_from", "seg_to"}, []string{"level", "build", "built_at"},
 		"seg_from", "seg_to", "level", "build", "facts", "rows", "built_at")
 
+	// A view: what it gives follows from positions and segments.
+	snapshotTable = newTable("flow_snapshot", nil, nil, "committed", "prepare", "recorded_at", "watermark", "builds")
+
 	rollupTable = newTable("flow_rollup", []string{
 		"seg_from", "seg_to", "measure", "kind", "year", "month", "period", "occurred_from", "occurred_until", "origin_area", "target_area",
 		"facility", "sector", "site_category", "waste_code", "fraction", "operation", "fate", "method",
@@ -33,7 +36,7 @@ var (
 )
 
 func tables() []*table {
-	return []*table{factsTable, facilitiesTable, areasTable, quarantineTable, positionsTable, segmentsTable, rollupTable}
+	return []*table{factsTable, facilitiesTable, areasTable, quarantineTable, positionsTable, segmentsTable, rollupTable, snapshotTable}
 }
 
 // migrationsTable is the migrator's own book: nothing in it comes from the log.

@@ -114,6 +114,9 @@ func (v *verification) run(ctx context.Context) error {
 		return err
 	}
 	v.comparePositions()
+	if err := v.compareSnapshot(ctx); err != nil {
+		return err
+	}
 	return v.closeSegments(ctx, math.MaxUint64)
 }
 
