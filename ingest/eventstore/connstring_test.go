@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -34,6 +35,14 @@ func TestConnectionStrings(t *testing.T) {
 			_, err := NewHolder(Config{Connection: conn})
 			require.NoError(t, err, conn)
 		}
+	})
+	t.Run("the deadline of the connection string", func(t *testing.T) {
+		h, err := NewHolder(Config{Connection: "esdb://h?defaultDeadline=1500"})
+		require.NoError(t, err)
+		require.Equal(t, 1500*time.Millisecond, h.callTimeout)
+		h, err = NewHolder(Config{Connection: "esdb://h?defaultDeadline=1500", CallTimeout: time.Second})
+		require.NoError(t, err)
+		require.Equal(t, time.Second, h.callTimeout)
 	})
 	t.Run("Err", func(t *testing.T) {
 		for conn, says := range map[string]string{

@@ -48,9 +48,21 @@ func newFake() *fakeServer { return &fakeServer{version: "23.10.0", changed: mak
 // serve starts the server and returns its address.
 func (s *fakeServer) serve(t *testing.T, address string, opts ...grpc.ServerOption) string {
 	t.Helper()
+	return s.serveOn(t, address, grpc.NewServer(opts...))
+}
+
+// serveAlso serves more than the fake itself.
+func (s *fakeServer) serveAlso(t *testing.T, register func(grpc.ServiceRegistrar)) string {
+	t.Helper()
+	server := grpc.NewServer()
+	register(server)
+	return s.serveOn(t, "127.0.0.1:0", server)
+}
+
+func (s *fakeServer) serveOn(t *testing.T, address string, server *grpc.Server) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", address)
 	require.NoError(t, err)
-	server := grpc.NewServer(opts...)
 	streams.RegisterStreamsServer(server, s)
 	serverfeatures.RegisterServerFeaturesServer(server, s)
 	served := make(chan error, 1)

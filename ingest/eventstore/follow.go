@@ -14,21 +14,23 @@ import (
 // defaultFollowName labels the measurements of subscriptions without a name.
 const defaultFollowName = "follow"
 
+// Named returns the same log with a name for its subscriptions in metrics and
+// log lines. Two subscriptions at a time should not share one.
+func (l *Log) Named(name string) *Log {
+	named := *l
+	named.name = name
+	return &named
+}
+
 // Follow implements eventlog.Feed. It returns at once; connecting is waited
 // out inside. The subscription ends with ctx as well as with Close.
 func (l *Log) Follow(ctx context.Context, after eventlog.Position, filter eventlog.Filter) (eventlog.Subscription, error) {
-	return l.FollowNamed(ctx, defaultFollowName, after, filter)
-}
-
-// FollowNamed is Follow with a name for the subscription in metrics and log
-// lines.
-func (l *Log) FollowNamed(ctx context.Context, name string, after eventlog.Position, filter eventlog.Filter) (eventlog.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("follow: %w", err)
 	}
 	return &subscription{
 		caller: ctx,
-		feed:   l.newFeed(ctx, name, sourceOfFilter(filter), cursor{position: after}),
+		feed:   l.newFeed(ctx, l.name, sourceOfFilter(filter), cursor{position: after}),
 	}, nil
 }
 

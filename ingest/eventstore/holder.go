@@ -38,8 +38,8 @@ type Config struct {
 	// wait for it to come back. After that they fail at once with
 	// eventlog.ErrUnavailable until it is back. Default 2 s.
 	Patience time.Duration
-	// CallTimeout limits one attempt of a call that is not a stream. Default
-	// 10 s.
+	// CallTimeout limits one attempt of a call that is not a stream. Default:
+	// defaultDeadline of the connection string, else 10 s.
 	CallTimeout time.Duration
 	Logger      *slog.Logger // default: discard
 	Metrics     *Metrics     // default: none
@@ -93,6 +93,9 @@ func NewHolder(c Config) (*Holder, error) {
 	}
 	if h.patience == 0 {
 		h.patience = DefaultPatience
+	}
+	if h.callTimeout == 0 && conf.DefaultDeadline != nil {
+		h.callTimeout = *conf.DefaultDeadline
 	}
 	if h.callTimeout == 0 {
 		h.callTimeout = DefaultCallTimeout

@@ -60,6 +60,7 @@ type LogConfig struct {
 type Log struct {
 	holder *Holder
 	conf   LogConfig
+	name   string // of its subscriptions, see Named
 }
 
 var _ eventlog.Log = (*Log)(nil)
@@ -78,7 +79,7 @@ func NewLog(h *Holder, c LogConfig) (*Log, error) {
 	setDefault(&c.BufferBytes, DefaultBufferBytes)
 	setDefault(&c.IdleProbe, time.Second)
 	setDefault(&c.MeasureEvery, 5*time.Second)
-	return &Log{holder: h, conf: c}, nil
+	return &Log{holder: h, conf: c, name: defaultFollowName}, nil
 }
 
 func setDefault[T int | time.Duration](field *T, value T) {

@@ -283,7 +283,7 @@ func TestFollowResubscribesFromWhatItHas(t *testing.T) {
 		return false, nil
 	}
 	s.scriptRead(drop(2, 0), drop(2, 3), drop(5, 0), last)
-	sub, err := l.FollowNamed(ctx, "flows", eventlog.Position{}, eventlog.Filter{})
+	sub, err := l.Named("flows").Follow(ctx, eventlog.Position{}, eventlog.Filter{})
 	require.NoError(t, err)
 	var revisions []uint64
 	for caughtUp := false; !caughtUp; {
@@ -367,7 +367,7 @@ func TestMetricsMove(t *testing.T) {
 	require.InDelta(t, 1, testutil.ToFloat64(metrics.connects.WithLabelValues("ok")), 0)
 	require.Equal(t, 1, testutil.CollectAndCount(metrics.appendSeconds))
 
-	sub, err := l.FollowNamed(ctx, "flows", eventlog.Position{}, eventlog.Filter{})
+	sub, err := l.Named("flows").Follow(ctx, eventlog.Position{}, eventlog.Filter{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { // received, and nobody takes them
 		return testutil.ToFloat64(metrics.lagEvents.WithLabelValues("flows")) == 3 &&

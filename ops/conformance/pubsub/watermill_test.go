@@ -1,14 +1,18 @@
 package pubsub_test
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stofstrom/stofstrom/domain/eventlog"
 	"github.com/stofstrom/stofstrom/ingest/eventstore"
 	node "github.com/stofstrom/stofstrom/ops/embedded/eventstore"
 )
@@ -92,5 +96,67 @@ func BenchmarkSubscriber(b *testing.B) {
 		sub, err := eventstore.NewSubscriber(l, eventstore.SubscriberConfig{})
 		require.NoError(b, err)
 		return eventstore.NewPublisher(l, eventstore.PublisherConfig{}), sub
+	})
+}
+
+// filled appends n events of 394 bytes to the stream "full".
+func filled(b *testing.B, n int) *eventstore.Log {
+	b.Helper()
+	l := newLog(b, newHolder(b, eventstore.Config{Connection: startNode(b, node.Config{}).ConnectionString()}))
+	payload := fmt.Appendf(nil, `{"pad":%q}`, strings.Repeat("x", 384))
+	for n > 0 {
+		events := make([]eventlog.Proposed, min(n, 500))
+		for i := range events {
+			events[i] = eventlog.Proposed{ID: uuid.New(), Type: "dk.stofstrom.flow.received.v1", Data: payload}
+		}
+		_, err := l.Append(testContext(b), "full", eventlog.Any(), events)
+		require.NoError(b, err)
+		n -= len(events)
+	}
+	return l
+}
+
+// BenchmarkReceive takes messages that are there already, each acknowledged
+// before the next.
+func BenchmarkReceive(b *testing.B) {
+	l := filled(b, b.N)
+	b.ResetTimer()
+	sub := newSubscriber(b, l, eventstore.SubscriberConfig{})
+	messages := subscribe(b, sub, "full")
+	for range b.N {
+		(<-messages).Ack()
+	}
+}
+
+// BenchmarkFollow takes the same events in batches.
+func BenchmarkFollow(b *testing.B) {
+	l := filled(b, b.N)
+	ctx := testContext(b)
+	b.ResetTimer()
+	sub, err := l.Follow(ctx, eventlog.Position{}, eventlog.Filter{StreamPrefixes: []string{"full"}})
+	require.NoError(b, err)
+	defer func() { require.NoError(b, sub.Close()) }()
+	for seen := 0; seen < b.N; {
+		batch, err := sub.Next(ctx)
+		require.NoError(b, err)
+		seen += len(batch.Events)
+	}
+}
+
+// BenchmarkPublish publishes one message a call from many callers at once.
+func BenchmarkPublish(b *testing.B) {
+	l := filled(b, 1)
+	p := eventstore.NewPublisher(l, eventstore.PublisherConfig{})
+	payload := fmt.Appendf(nil, `{"pad":%q}`, strings.Repeat("x", 384))
+	b.SetParallelism(32)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		topic := "ledger-" + watermill.NewUUID() + "-202601"
+		for pb.Next() {
+			if err := p.Publish(topic, message.NewMessage(watermill.NewUUID(), payload)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
 	})
 }
