@@ -60,7 +60,7 @@ func TestReferenceOfTables(t *testing.T) {
 	var b strings.Builder
 	require.NoError(t, WriteMarkdown(&b))
 	for _, want := range []string{
-		"## flow_facts", "| `mass_t` | `Decimal(18, 6)` |", "| `tags` | `Map(LowCardinality(String), String)` |",
+		"## flow_facts", "| `mass_t` | `Decimal(18, 6)` |", "| `tags` | `Map(LowCardinality(String), LowCardinality(String))` |",
 		"| `prepare` | `UInt64` | Prepare position of the event in the log (computed", "## flow_snapshot\n\nView. ", "| `builds` | `Array(UUID)` |",
 		"The log's own time of recording",
 	} {

@@ -32,7 +32,6 @@ type factColumns struct {
 	revision, line                                                   []uint32
 	eventType, kind, measure, facility                               []string
 	originArea, originFacility, targetArea, targetFacility           []string
-	fromArea, fromFacility, toArea, toFacility                       []string
 	sector, wasteCode, fraction, product, form                       []string
 	hazardous                                                        []*bool
 	operation, siteCategory, fate, method, displaces                 []string
@@ -110,10 +109,6 @@ func (c *factColumns) addPlaces(l *leg) {
 	c.originFacility = append(c.originFacility, string(f.Origin.Facility))
 	c.targetArea = append(c.targetArea, string(f.Target.Area))
 	c.targetFacility = append(c.targetFacility, string(f.Target.Facility))
-	c.fromArea = append(c.fromArea, string(l.from.Area))
-	c.fromFacility = append(c.fromFacility, string(l.from.Facility))
-	c.toArea = append(c.toArea, string(l.to.Area))
-	c.toFacility = append(c.toFacility, string(l.to.Facility))
 	c.sector = append(c.sector, f.Origin.Sector)
 }
 
@@ -164,8 +159,7 @@ func (c *factColumns) block() sink.Block {
 		{Name: "measure", Values: c.measure}, {Name: "facility", Values: c.facility},
 		{Name: "origin_area", Values: c.originArea}, {Name: "origin_facility", Values: c.originFacility},
 		{Name: "target_area", Values: c.targetArea}, {Name: "target_facility", Values: c.targetFacility},
-		{Name: "from_area", Values: c.fromArea}, {Name: "from_facility", Values: c.fromFacility},
-		{Name: "to_area", Values: c.toArea}, {Name: "to_facility", Values: c.toFacility}, {Name: "sector", Values: c.sector},
+		{Name: "sector", Values: c.sector},
 		{Name: "waste_code", Values: c.wasteCode}, {Name: "fraction", Values: c.fraction}, {Name: "product", Values: c.product},
 		{Name: "form", Values: c.form}, {Name: "hazardous_declared", Values: c.hazardous},
 		{Name: "operation", Values: c.operation}, {Name: "site_category", Values: c.siteCategory}, {Name: "fate", Values: c.fate},

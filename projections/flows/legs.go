@@ -16,7 +16,6 @@ type leg struct {
 	measure  string
 	material *flow.Material
 	net      mass.Grams
-	from, to flow.Place
 	when     span
 	main     bool // the fact itself rather than one of its outputs
 }
@@ -59,7 +58,6 @@ func (r *Rows) legsOf(f *flow.Fact, stream string, sign int8) error {
 	if l.measure, err = measureOf(f); err != nil {
 		return err
 	}
-	l.from, l.to = ends(f)
 	if err := fits(l.net); err != nil {
 		return err
 	}
@@ -73,12 +71,7 @@ func (r *Rows) legsOf(f *flow.Fact, stream string, sign int8) error {
 		if err := fits(out.Net); err != nil {
 			return fmt.Errorf("output %d: %w", i, err)
 		}
-		o := leg{fact: f, sign: sign, measure: role, material: &out.Material, net: out.Net, when: when}
-		o.from = flow.Place{Facility: f.Facility}
-		if out.Role != flow.RoleLoss { // what is lost is nowhere any more
-			o.to = o.from
-		}
-		r.legs = append(r.legs, o)
+		r.legs = append(r.legs, leg{fact: f, sign: sign, measure: role, material: &out.Material, net: out.Net, when: when})
 	}
 	return nil
 }
@@ -109,27 +102,6 @@ func outputMeasure(r flow.OutputRole) (string, error) {
 		return string(r), nil
 	}
 	return "", fmt.Errorf("role %q is unknown", r)
-}
-
-// ends tells from where to where the fact's own leg leads. A facility that
-// keeps the ledger is one end at least.
-func ends(f *flow.Fact) (from, to flow.Place) {
-	here := flow.Place{Facility: f.Facility}
-	if f.Kind == flow.StockCounted {
-		return here, here
-	}
-	switch flow.MeasureOf(*f) {
-	case flow.MeasureDispatched, flow.MeasureExported:
-		return here, f.Target
-	case flow.MeasureRejected: // goes back, unless it says where else
-		if f.Target != (flow.Place{}) {
-			return here, f.Target
-		}
-		return here, f.Origin
-	case flow.MeasureCollected, flow.MeasureReceived, flow.MeasureSorted, flow.MeasureReused, flow.MeasureRecycled,
-		flow.MeasureIncinerated, flow.MeasureLandfilled:
-	}
-	return f.Origin, here
 }
 
 // spanOf puts a time into columns. The day of a load is its day in UTC, held

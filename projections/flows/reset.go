@@ -28,14 +28,6 @@ func (c *factColumns) reset() {
 	c.targetArea = c.targetArea[:0]
 	clear(c.targetFacility)
 	c.targetFacility = c.targetFacility[:0]
-	clear(c.fromArea)
-	c.fromArea = c.fromArea[:0]
-	clear(c.fromFacility)
-	c.fromFacility = c.fromFacility[:0]
-	clear(c.toArea)
-	c.toArea = c.toArea[:0]
-	clear(c.toFacility)
-	c.toFacility = c.toFacility[:0]
 	clear(c.sector)
 	c.sector = c.sector[:0]
 	clear(c.wasteCode)

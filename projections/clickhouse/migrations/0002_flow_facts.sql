@@ -21,10 +21,10 @@ CREATE TABLE IF NOT EXISTS flow_facts
     origin_facility    LowCardinality(String)            COMMENT 'Facility the matter comes from, as reported; empty when not stated' CODEC(ZSTD(1)),
     target_area        LowCardinality(String)            COMMENT 'Area the matter goes to, as reported; empty when not stated' CODEC(ZSTD(1)),
     target_facility    LowCardinality(String)            COMMENT 'Facility the matter goes to, as reported; empty when not stated' CODEC(ZSTD(1)),
-    from_area          LowCardinality(String)            COMMENT 'Area at the near end of the leg, as reported; empty when that end is the reporting facility, whose area stands in facilities' CODEC(ZSTD(1)),
-    from_facility      LowCardinality(String)            COMMENT 'Facility at the near end of the leg; empty when not known' CODEC(ZSTD(1)),
-    to_area            LowCardinality(String)            COMMENT 'Area at the far end of the leg, as reported; empty when that end is the reporting facility, whose area stands in facilities' CODEC(ZSTD(1)),
-    to_facility        LowCardinality(String)            COMMENT 'Facility at the far end of the leg; empty when not known' CODEC(ZSTD(1)),
+    from_area          LowCardinality(String)            ALIAS if(measure IN ('collected', 'received', 'sorted', 'reused', 'recycled', 'incinerated', 'landfilled'), origin_area, '') COMMENT 'Area at the near end of the leg, as reported; empty when that end is the reporting facility, whose area stands in facilities',
+    from_facility      LowCardinality(String)            ALIAS if(measure IN ('collected', 'received', 'sorted', 'reused', 'recycled', 'incinerated', 'landfilled'), origin_facility, facility) COMMENT 'Facility at the near end of the leg; empty when not known',
+    to_area            LowCardinality(String)            ALIAS multiIf(measure IN ('dispatched', 'exported') OR measure = 'rejected' AND (target_area != '' OR target_facility != ''), target_area, measure = 'rejected', origin_area, '') COMMENT 'Area at the far end of the leg, as reported; empty when that end is the reporting facility. What was rejected goes back unless it says where else',
+    to_facility        LowCardinality(String)            ALIAS multiIf(measure IN ('dispatched', 'exported') OR measure = 'rejected' AND (target_area != '' OR target_facility != ''), target_facility, measure = 'rejected', origin_facility, measure = 'loss', '', facility) COMMENT 'Facility at the far end of the leg; empty when not known, and for what is lost',
     sector             LowCardinality(String)            COMMENT 'Producer sector of the origin: household, service, industry, ...; empty when not stated' CODEC(ZSTD(1)),
     waste_code         LowCardinality(String)            COMMENT 'Six-digit code of the EU list of waste, digits only; empty for products' CODEC(ZSTD(1)),
     fraction           LowCardinality(String)            COMMENT 'Household fraction, where one is used' CODEC(ZSTD(1)),
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS flow_facts
     line               UInt32                            COMMENT 'Line of that file, from 1; 0 when not from a file' CODEC(Delta(4), ZSTD(1)),
     consignment        String                            COMMENT 'Document number shared by both sides of a consignment' CODEC(ZSTD(1)),
     reason             LowCardinality(String)            COMMENT 'Stated reason of a correction, move or cancellation' CODEC(ZSTD(1)),
-    tags               Map(LowCardinality(String), String) COMMENT 'The source''s own classifications, verbatim' CODEC(ZSTD(1)),
+    tags               Map(LowCardinality(String), LowCardinality(String)) COMMENT 'The source''s own classifications, verbatim' CODEC(ZSTD(1)),
     warnings           Array(LowCardinality(String))     COMMENT 'Ids of the rules the fact breaks without being refused' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
