@@ -77,7 +77,7 @@ func (v *verification) query(ctx context.Context, name string, args []any, colum
 // schema compares which tables and columns there are with those compared here:
 // a column that nobody compares would be a promise that nobody keeps.
 func (v *verification) schema(ctx context.Context) error {
-	found := map[string]map[string]bool{}
+	found := map[string]map[string]bool{} // table → column → whether it is computed when read
 	err := v.query(ctx, "schema", nil, func(c []string) (int, error) { return len(c), nil }, func(r row) error {
 		name, engine, column, computed := r[0], r[1], r[2], r[3]
 		if engine == "View" && name != snapshotTable.name || name == migrationsTable {
@@ -86,9 +86,7 @@ func (v *verification) schema(ctx context.Context) error {
 		if found[name] == nil {
 			found[name] = map[string]bool{}
 		}
-		if computed == "0" {
-			found[name][column] = true
-		}
+		found[name][column] = computed == "1"
 		return nil
 	})
 	if err != nil {
@@ -103,13 +101,16 @@ func (v *verification) schema(ctx context.Context) error {
 		}
 		v.here[t.name] = true
 		for _, column := range t.columns {
-			if !columns[column] {
+			if _, ok := columns[column]; !ok {
 				v.differ(t, Difference{Kind: Missing, Row: "column " + column})
 				v.here[t.name] = false
 			}
 			delete(columns, column)
 		}
 		for _, column := range slices.Sorted(maps.Keys(columns)) {
+			if columns[column] {
+				continue // follows from columns that are compared
+			}
 			v.differ(t, Difference{Kind: Extra, Row: "column " + column + ", which verify does not compare"})
 		}
 	}
