@@ -19,12 +19,13 @@ func WriteMarkdown(w io.Writer) error {
 		stage       Stage
 		title, text string
 	}{
+		{StageForm, "Form", "Messages, files and register entries, before anything in them is read."},
 		{StageRead, "Reading", "Turning text into masses, codes and operations."},
 		{StageCheck, "Checking", "The fact by itself, with what is known of the facility and the areas."},
 		{StageLedger, "Deciding", "The fact against what the facility's ledger holds."},
 	} {
 		fmt.Fprintf(b, "\n## %s\n\n%s\n\n| rule | severity | field | English | dansk | source |\n|---|---|---|---|---|---|\n", stage.title, stage.text)
-		for _, r := range rules {
+		for _, r := range Catalogue() {
 			if r.Stage == stage.stage {
 				fmt.Fprintf(b, "| `%s` | %s | `%s` | %s | %s | %s |\n", r.ID, severityWord(r.Severity), r.Field, r.Text, r.TextDA, r.Source)
 			}

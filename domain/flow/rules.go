@@ -24,6 +24,7 @@ type Stage string
 
 // The stages, in their order.
 const (
+	StageForm   Stage = "form"   // before a line is read: messages, files, register entries
 	StageRead   Stage = "read"   // turning text into the domain's types
 	StageCheck  Stage = "check"  // Check, with what is known of facility and areas
 	StageLedger Stage = "ledger" // deciding against what the ledger holds
@@ -183,21 +184,18 @@ var rules = []Rule{
 }
 
 // Catalogue lists every intake rule: errors and warnings, of all stages.
-func Catalogue() []Rule { return slices.Clone(rules) }
+func Catalogue() []Rule { return slices.Concat(formRules, rules) }
 
 // RuleOf finds a rule by its id.
 func RuleOf(id string) (Rule, bool) {
-	i, ok := ruleIndex()[id]
-	if !ok {
-		return Rule{}, false
-	}
-	return rules[i], true
+	r, ok := ruleIndex()[id]
+	return r, ok
 }
 
-var ruleIndex = sync.OnceValue(func() map[string]int {
-	m := make(map[string]int, len(rules))
-	for i, r := range rules {
-		m[r.ID] = i
+var ruleIndex = sync.OnceValue(func() map[string]Rule {
+	m := make(map[string]Rule, len(rules)+len(formRules))
+	for _, r := range Catalogue() {
+		m[r.ID] = r
 	}
 	return m
 })
