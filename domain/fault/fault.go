@@ -67,11 +67,11 @@ const (
 
 // Violation is one broken rule, in a shape shared by errors and warnings.
 type Violation struct {
-	Rule     string   `json:"rule"`           // id in the catalogue (domain/flow), for example mass-not-positive
-	Field    string   `json:"field"`          // path of the field, for example mass.value, or a file's own column heading
-	Value    string   `json:"value"`          // what was given, cut to 200 bytes
-	Message  string   `json:"message"`        // one English sentence
-	Line     int      `json:"line,omitempty"` // 1-based line of a file or stream; 0 when there are no lines
+	Rule     string   `json:"rule"`          // id in the catalogue (domain/flow), for example mass-not-positive
+	Field    string   `json:"field"`         // path of the field, for example mass.value, or a file's own column heading
+	Value    string   `json:"value"`         // what was given, cut to 200 bytes
+	Message  string   `json:"message"`       // one English sentence
+	Line     int      `json:"line,omitzero"` // 1-based line of a file or stream; 0 when there are no lines
 	Severity Severity `json:"-"`
 }
 
