@@ -28,3 +28,8 @@ func (n *Node) Check(ctx context.Context) (Report, error) { return n.store.Check
 func Restore(ctx context.Context, backup, dir string, log *slog.Logger) (Report, error) {
 	return store.Restore(ctx, backup, dir, log)
 }
+
+// Compact rewrites the log's files into their smallest form now instead of
+// little by little. It takes time and twice the disk space; readers and
+// writers go on.
+func (n *Node) Compact(ctx context.Context) error { return n.store.Compact(ctx) }

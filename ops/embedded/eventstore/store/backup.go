@@ -118,3 +118,17 @@ func syncDir(dir string) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 	return d.Sync()
 }
+
+// Compact flushes what is in memory and rewrites all files into their smallest
+// form. Readers and writers go on meanwhile.
+func (s *Store) Compact(ctx context.Context) error {
+	return s.view(func(db *pebble.DB) error {
+		if err := db.Flush(); err != nil {
+			return fmt.Errorf("flush the event log: %w", err)
+		}
+		if err := db.Compact(ctx, []byte{prefixLog}, []byte{prefixStream + 1}, true); err != nil {
+			return fmt.Errorf("compact the event log: %w", err)
+		}
+		return nil
+	})
+}
