@@ -244,3 +244,14 @@ func TestALogThatIsAwayMakesTheJobWait(t *testing.T) {
 		})
 	}
 }
+
+// Two equal lines of one ticket: the first is recorded, the second already
+// is, also when the report of both was lost.
+func TestAfterAKillEachLineIsJudgedForItself(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.BatchRows, w.cfg.InFlight = 1, 2
+	row := "1;09-03-2026;10:00;20 03 01;1000"
+	job, lines := w.withKill(newKiller(stepRecorded, 2), tickets, ticketFile(row, row, row))
+	require.Equal(t, Done, job.Status)
+	require.Equal(t, map[int][]LineStatus{2: {LineRecorded}, 3: {LineAlreadyRecorded}, 4: {LineAlreadyRecorded}}, statuses(lines))
+}

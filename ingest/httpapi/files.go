@@ -1,0 +1,234 @@
+package httpapi
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/ingest/imports"
+	"github.com/stofstrom/stofstrom/ingest/profile/table"
+)
+
+// fileTypes are the content types that a file may be sent with. The last is
+// what curl --data-binary says when it is told nothing.
+var fileTypes = []string{"text/csv", "application/gzip", "application/x-gzip", "application/zstd", "application/octet-stream", "text/plain",
+	"application/x-www-form-urlencoded"}
+
+// postImport takes a file and answers 202 once it is durable.
+func (h *Handler) postImport(w http.ResponseWriter, r *http.Request) error {
+	req, err := importRequest(r)
+	if err != nil {
+		return err
+	}
+	if header := r.Header.Get("Content-Type"); header != "" {
+		media, _, err := mime.ParseMediaType(header)
+		if err != nil || !slices.Contains(fileTypes, media) {
+			return unsupported("the body must be the file itself, as text/csv, application/gzip, application/zstd or application/octet-stream")
+		}
+	}
+	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
+	case "", "identity", "gzip", "zstd": // kept as it is sent: the profile's reader unpacks both
+	default:
+		return unsupported("the Content-Encoding must be gzip, zstd or identity")
+	}
+	req.Actor = h.deps.Actor(r)
+	body := &impatient{src: r.Body, control: http.NewResponseController(w), idle: h.cfg.IdleTimeout}
+	job, err := h.deps.Imports.Create(body, req)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/imports/"+job.ID)
+	h.write(w, r, http.StatusAccepted, "application/json", job)
+	return nil
+}
+
+// importRequest reads the query: profile, replace, reason, file, and param.NAME
+// for the profile's parameters. Anything else is refused.
+func importRequest(r *http.Request) (imports.Request, error) {
+	req := imports.Request{Parameters: map[string]string{}}
+	var bad []fault.Violation
+	fail := func(rule, field, value, message string) {
+		bad = append(bad, fault.Violation{Rule: rule, Field: field, Value: cut(value), Message: message})
+	}
+	values := r.URL.Query()
+	for name, all := range values {
+		if len(all) != 1 {
+			fail("query-twice", name, strings.Join(all, ", "), "the parameter must stand once")
+			continue
+		}
+		value := all[0]
+		parameter, isParameter := strings.CutPrefix(name, "param.")
+		switch {
+		case name == "profile":
+			req.Profile = value
+		case name == "file":
+			req.FileName = cut(value)
+		case name == "reason":
+			req.Reason = value
+		case name == "replace":
+			var err error
+			if req.Replace, err = strconv.ParseBool(value); err != nil {
+				fail("query-malformed", name, value, "the value must be true or false")
+			}
+		case isParameter:
+			req.Parameters[parameter] = value
+		default:
+			fail("query-unknown", name, value, "there are profile, replace, reason, file, and param.NAME for the profile's parameters")
+		}
+	}
+	if req.Profile == "" {
+		fail("query-missing", "profile", "", "the name of an import profile is required")
+	}
+	slices.SortFunc(bad, func(a, b fault.Violation) int { return strings.Compare(a.Field, b.Field) })
+	if len(bad) > 0 {
+		return req, &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: bad}
+	}
+	return req, nil
+}
+
+func (h *Handler) listImports(w http.ResponseWriter, r *http.Request) error {
+	h.write(w, r, http.StatusOK, "application/json", map[string][]imports.Job{"imports": h.deps.Imports.List()})
+	return nil
+}
+
+func (h *Handler) getImport(w http.ResponseWriter, r *http.Request) error {
+	job, err := h.deps.Imports.Get(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	h.write(w, r, http.StatusOK, "application/json", job)
+	return nil
+}
+
+// getReport gives what became of each line, as far as the job is, as NDJSON or
+// CSV.
+func (h *Handler) getReport(w http.ResponseWriter, r *http.Request) error {
+	asCSV, err := wantsCSV(r)
+	if err != nil {
+		return err
+	}
+	report, err := h.deps.Imports.Report(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	defer report.Close() //nolint:errcheck // a file that was only read
+	timed := &timedWriter{w: w, control: http.NewResponseController(w), idle: h.cfg.IdleTimeout}
+	if asCSV {
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		w.Header().Set("Content-Disposition", `attachment; filename="report.csv"`)
+		err = writeCSV(timed, report)
+	} else {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, err = io.Copy(timed, report)
+	}
+	if err != nil {
+		note(r.Context(), err)
+		// The answer has begun: cut the connection, so that nobody takes a
+		// part of a report for the whole.
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+func wantsCSV(r *http.Request) (bool, error) {
+	switch format := r.URL.Query().Get("format"); format {
+	case "csv":
+		return true, nil
+	case "ndjson":
+		return false, nil
+	case "":
+		return strings.Contains(r.Header.Get("Accept"), "text/csv"), nil
+	default:
+		return false, &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{{
+			Rule: "query-malformed", Field: "format", Value: cut(format), Message: "the value must be ndjson or csv"}}}
+	}
+}
+
+// writeCSV writes a report with one row per line of the file.
+func writeCSV(w io.Writer, report io.Reader) error {
+	out := csv.NewWriter(w)
+	if err := out.Write([]string{"line", "status", "event_id", "external_id", "severity", "field", "rule", "value", "message"}); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(report)
+	lines.Buffer(make([]byte, 64<<10), 4<<20)
+	for lines.Scan() {
+		var line imports.Line
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return fmt.Errorf("read report: %w", err)
+		}
+		at := ""
+		if line.Line > 0 {
+			at = strconv.Itoa(line.Line)
+		}
+		severity, all := "", line.Warnings
+		switch {
+		case len(line.Violations) > 0:
+			severity, all = "error", line.Violations
+		case len(all) > 0:
+			severity = "warning"
+		}
+		var fields, rules, values, messages []string
+		for _, v := range all {
+			fields, rules = append(fields, v.Field), append(rules, v.Rule)
+			values, messages = append(values, v.Value), append(messages, v.Message)
+		}
+		row := []string{at, string(line.Status), line.EventID, line.ExternalID, severity,
+			joined(fields), joined(rules), joined(values), joined(messages)}
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return errors.Join(lines.Err(), out.Error())
+}
+
+// joined writes several texts in one cell. A text that a spreadsheet would
+// take for a formula is quoted: it comes from somebody's file.
+func joined(texts []string) string {
+	s := strings.Join(texts, " | ")
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// timedWriter gives each write its own time.
+type timedWriter struct {
+	w       io.Writer
+	control *http.ResponseController
+	idle    time.Duration
+}
+
+// Write writes with a deadline.
+func (t *timedWriter) Write(p []byte) (int, error) {
+	if err := t.control.SetWriteDeadline(time.Now().Add(t.idle)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return t.w.Write(p)
+}
+
+// packedFault gives the failures of unpacking a body their kind.
+func packedFault(err error) error {
+	var large *table.TooLarge
+	switch {
+	case errors.As(err, &large):
+		return &fault.Fault{Kind: fault.TooLarge, Detail: "the body unpacks to too much", Cause: err,
+			Violations: []fault.Violation{{Rule: large.Rule, Field: "body", Value: fmt.Sprint(large.Limit), Message: large.Error()}}}
+	case table.IsPacking(err):
+		return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed body is damaged or cut short", Cause: err,
+			Violations: []fault.Violation{{Rule: "body-damaged", Field: "body", Message: "the compressed body is damaged or cut short"}}}
+	}
+	return err
+}
