@@ -88,6 +88,9 @@ func (f *folder) sub(name string) string { return filepath.Join(f.path, name) }
 // folder, else the usual one if it is free, else one the system gives.
 func (f *folder) address(name, configured, usual string) (string, error) {
 	if configured != config.Auto {
+		if _, port, err := net.SplitHostPort(configured); err == nil && port == "0" {
+			return freeAddress(configured)
+		}
 		return configured, nil
 	}
 	file := f.sub("address-" + name)

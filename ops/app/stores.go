@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"syscall"
+	"time"
 
 	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse"
 	"github.com/stofstrom/stofstrom/ops/embedded/eventstore"
@@ -80,10 +81,7 @@ func (f *foundation) embeddedTables(s *stores) stage {
 		if err != nil {
 			return running{}, surroundings{err}
 		}
-		database := f.cfg.Database
-		if database == "" {
-			database = "stofstrom"
-		}
+		database := f.database()
 		server, err := clickhouse.New(clickhouse.Config{
 			Dir:                f.folder.sub("clickhouse"),
 			Listen:             address,
@@ -93,7 +91,7 @@ func (f *foundation) embeddedTables(s *stores) stage {
 			ResearcherPassword: researcher,
 			ResearchDatabases:  []string{database, database + "_research"},
 			Limits: clickhouse.Limits{
-				ResearcherQueryTime:   seconds(f.cfg.QueryMaxSeconds),
+				ResearcherQueryTime:   time.Duration(f.cfg.QueryMaxSeconds) * time.Second,
 				ResearcherMemoryBytes: int64(f.cfg.QueryMaxMemoryMiB) << 20,
 				ResearcherResultRows:  int64(f.cfg.QueryMaxRows),
 			},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -52,14 +53,18 @@ func serverCommand(s streams, name, short string, groups config.Group, run runne
 	return cmd
 }
 
+// engineName is the command that the embedded ClickHouse starts this program
+// with, by default.
+const engineName = "clickhouse-engine"
+
 // engineCommand is what the supervisor of the embedded ClickHouse starts.
 func engineCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:                clickhouse.EngineCommand,
+		Use:                engineName,
 		Hidden:             true,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return clickhouse.EngineMain(cmd.Context(), args)
+			return clickhouse.EngineMain(cmd.Context(), slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 		},
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-
 )
 
 // check looks at all values together and returns everything wrong with them.
@@ -229,4 +228,5 @@ const (
 	Project    = Common | API | Stores | Projector
 	EventStore = Common | LogNode
 	ClickHouse = Common | Tables
+	Verify     = Common | Stores | LogNode | Tables
 )

@@ -29,7 +29,7 @@ all errors at once.
 		name   string
 		groups Group
 	}{
-		{"serve", Serve}, {"ingest", Ingest}, {"project", Project}, {"eventstore", EventStore}, {"clickhouse", ClickHouse},
+		{"serve", Serve}, {"ingest", Ingest}, {"project", Project}, {"eventstore", EventStore}, {"clickhouse", ClickHouse}, {"verify", Verify},
 	}
 	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	Flags(all, ^Group(0))

@@ -60,11 +60,14 @@ func (a flowAnswer) by(t testing.TB, dimension string) map[string]string {
 // sameTonnes compares decimal strings by value, exactly.
 func sameTonnes(t testing.TB, want, got string, what string) {
 	t.Helper()
-	w, ok := new(big.Rat).SetString(want)
-	require.True(t, ok, want)
-	g, ok := new(big.Rat).SetString(got)
-	require.True(t, ok, "%s: %q is no number", what, got)
-	require.Zero(t, w.Cmp(g), "%s: want %s t, got %s t", what, want, got)
+	require.Zero(t, rat(t, want).Cmp(rat(t, got)), "%s: want %s t, got %s t", what, want, got)
+}
+
+func rat(t testing.TB, number string) *big.Rat {
+	t.Helper()
+	r, ok := new(big.Rat).SetString(number)
+	require.True(t, ok, "%q is no number", number)
+	return r
 }
 
 func requireWhole(t testing.TB, s *server) {

@@ -93,7 +93,7 @@ func TestRealFileBecomesTheRegionalFlowMap(t *testing.T) {
 	t.Run("log and tables agree", func(t *testing.T) {
 		code, out, errOut := run(t, "verify", "--data", data)
 		require.Zero(t, code, "%s\n%s", out, errOut)
-		require.Contains(t, out, "no differences")
+		require.Contains(t, out, "no difference")
 		require.Contains(t, out, strconv.Itoa(wholeEvents))
 	})
 

@@ -23,22 +23,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stofstrom/stofstrom/ops/cli"
+	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse"
 )
 
 const playProgram = "E2E_STOFSTROM_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(playProgram) != "" {
-		// Options of the tests' own environment are not the program's.
-		os.Unsetenv(playProgram)
-		os.Setenv(playProgram+"_CHILD", "1")
-		if disk := os.Getenv(smallDiskEnv); disk != "" {
+	if os.Getenv(playProgram) != "" || clickhouse.IsEngine() {
+		if disk := os.Getenv(smallDiskEnv); disk != "" && !clickhouse.IsEngine() {
 			os.Exit(playOnSmallDisk(disk))
 		}
-		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-	if os.Getenv(playProgram+"_CHILD") != "" {
-		// A child that the program started by its own path.
 		os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())

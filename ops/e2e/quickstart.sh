@@ -55,7 +55,7 @@ ask() {
       *'--group-by origin_area'*) grep -q '2,331,864.132910' <<<"$out" ;;
       *'SELECT fate'*) grep -q '21081568.226668' <<<"$out" ;;
       *' import '*) grep -q '29626' <<<"$out" && grep -qi 'already' <<<"$out" ;;
-      *' verify'*) grep -q 'no differences' <<<"$out" ;;
+      *' verify'*) grep -q 'no difference' <<<"$out" ;;
       */metrics) grep -q '^stofstrom_' <<<"$out" ;;
       */v1/events*) grep -q 'recorded' <<<"$out" ;;
       *'--facility dk-p'*) grep -q '1.240000' <<<"$out" ;;

@@ -71,7 +71,8 @@ func TestSurroundingsThatAreWrongEndTheStart(t *testing.T) {
 			}
 			code, _, errOut := run(t, args...)
 			require.Equal(t, exitConfig, code, errOut)
-			message := errOut[strings.LastIndex(errOut, "stofstrom: "):]
+			message := "\n" + errOut
+			message = message[strings.LastIndex(message, "\nstofstrom: "):]
 			for _, want := range c.want {
 				require.Contains(t, message, want)
 			}
