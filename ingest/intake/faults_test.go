@@ -69,6 +69,37 @@ func TestUnknownOutcomeIsSettled(t *testing.T) {
 	}
 }
 
+func TestDoubtThatEndsAsNotRecorded(t *testing.T) {
+	l := newLog()
+	w := start(t, options{log: l})
+	w.plants(1)
+	w.ok(record(load(0, 1, 5)), ledger.StatusRecorded)
+	// Our append never reaches the log, and another instance's takes its place.
+	foreign := encoded(t, load(0, 9, 7))
+	var once atomic.Bool
+	l.before = func(ctx context.Context, stream string, _ []eventlog.Proposed) error {
+		if once.Swap(true) {
+			return nil
+		}
+		if _, err := l.Log.Append(ctx, stream, eventlog.Exactly(0), []eventlog.Proposed{foreign}); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: injected", eventlog.ErrUnavailable)
+	}
+	w.refused(record(load(0, 2, 6)), fault.Unavailable)
+	r := w.untilKnown(record(load(0, 2, 6)))
+	require.NoError(t, r.Err)
+	require.Equal(t, ledger.StatusRecorded, r.Status, "the ledger does not believe what it never appended")
+	require.EqualValues(t, 18_000, read(t, l).sum)
+}
+
+func encoded(t *testing.T, f flow.Fact) eventlog.Proposed {
+	t.Helper()
+	p, err := event.Encode(event.WithID(event.Recorded{Revision: 1, Fact: f}))
+	require.NoError(t, err)
+	return p
+}
+
 func TestNoOtherLedgerTakesAnIdentityInDoubt(t *testing.T) {
 	l := newLog()
 	// No pause ends within the test: the append stays in doubt.
@@ -102,10 +133,7 @@ func TestAnotherWriterIsOvertaken(t *testing.T) {
 	w.plants(1)
 	w.ok(record(load(0, 1, 5)), ledger.StatusRecorded)
 	// Somebody else appends to the ledger between our decision and our append.
-	foreign := event.Recorded{Revision: 1, Fact: load(0, 2, 7)}
-	foreign.ID = event.IDOf(foreign)
-	p, err := event.Encode(foreign)
-	require.NoError(t, err)
+	p := encoded(t, load(0, 2, 7))
 	var once sync.Once
 	l.before = func(ctx context.Context, stream string, _ []eventlog.Proposed) (err error) {
 		once.Do(func() { _, err = l.Log.Append(ctx, stream, eventlog.Exactly(0), []eventlog.Proposed{p}) })
@@ -156,6 +184,28 @@ func TestMoveKilledInBetween(t *testing.T) {
 	b := read(t, l)
 	require.Equal(t, 1, b.kind["dk.stofstrom.flow.arrived.v1"])
 	require.EqualValues(t, 510_000, b.sum)
+}
+
+func TestMoveOfAnInstanceThatDied(t *testing.T) {
+	l := newLog()
+	a, b := start(t, options{log: l, config: intake.Config{RetryLog: time.Hour}}), start(t, options{log: l})
+	a.plants(1)
+	a.ok(record(load(0, 1, 500)), ledger.StatusRecorded)
+	l.before = func(_ context.Context, stream string, _ []eventlog.Proposed) error {
+		if stream == "ledger-dk-p-1000000-202602" {
+			return fmt.Errorf("%w: dies in between", eventlog.ErrUnavailable)
+		}
+		return nil
+	}
+	r := a.ok(correct(on(load(0, 1, 500), 2026, time.February, 1), "wrong month"), ledger.StatusMoved)
+	l.before = nil
+	b.eventually(func() bool { return b.index.Position().Compare(r.Position) >= 0 })
+	// The other instance, which was up all the time, notes the arrival when
+	// the fact is touched.
+	b.ok(correct(on(load(0, 1, 510), 2026, time.February, 1), "typing error"), ledger.StatusCorrected)
+	books := read(t, l)
+	require.Equal(t, 1, books.kind["dk.stofstrom.flow.arrived.v1"])
+	require.EqualValues(t, 510_000, books.sum)
 }
 
 func TestArrivalIsNotedAtStart(t *testing.T) {

@@ -80,6 +80,7 @@ type options struct {
 	dir    string
 	config intake.Config
 	logger *slog.Logger
+	blocks int64 // cache of the index, in bytes
 }
 
 func newLog() *log { return &log{Log: memory.New(memory.Config{})} }
@@ -97,7 +98,7 @@ func start(t testing.TB, o options) *world {
 	if o.config.RetryLog == 0 {
 		o.config.RetryLog = time.Millisecond
 	}
-	ix, err := index.Open(index.Config{Dir: o.dir, Logger: o.logger})
+	ix, err := index.Open(index.Config{Dir: o.dir, Logger: o.logger, CacheBytes: o.blocks})
 	require.NoError(t, err)
 	w := &world{t: t, log: o.log, index: ix, metrics: prometheus.NewRegistry()}
 	w.register = register.New(register.Config{}, register.Deps{Log: o.log, Append: o.log})
