@@ -74,24 +74,20 @@ func (s *Sink) Rollup(ctx context.Context, committed uint64) ([]sink.Segment, er
 		if err != nil {
 			return made, err
 		}
-		for _, to := range bounds {
-			seg := sink.Segment{From: from, To: to, Build: uuid.New()}
-			if err := s.complete(ctx, &seg, fillSQL, nil); err != nil {
-				return made, err
-			}
-			from = to
-			made = append(made, seg)
-			if time.Since(began) > s.cfg.RollupTime {
-				return made, nil // fresh stays: the rest is for the next call
-			}
-		}
-		merged, err := s.merge(ctx)
-		made = append(made, merged...)
+		filled, err := s.fill(ctx, from, bounds)
+		made = append(made, filled...)
 		if err != nil {
 			return made, err
 		}
-		if len(bounds) < boundsAtOnce {
+		merged, err := s.merge(ctx)
+		made = append(made, merged...)
+		switch {
+		case err != nil:
+			return made, err
+		case len(bounds) < boundsAtOnce:
 			return made, s.settle(ctx)
+		case time.Since(began) > s.cfg.RollupTime:
+			return made, nil // fresh stays: the rest is for the next call
 		}
 	}
 }
@@ -107,6 +103,27 @@ func (s *Sink) settle(ctx context.Context) error {
 	return nil
 }
 
+// fill makes consecutive segments out of facts, by one statement.
+func (s *Sink) fill(ctx context.Context, from uint64, bounds []uint64) ([]sink.Segment, error) {
+	if len(bounds) == 0 {
+		return nil, nil
+	}
+	after := from
+	segments := make([]sink.Segment, len(bounds))
+	ends := make([]string, len(bounds))
+	for i, to := range bounds {
+		segments[i] = sink.Segment{From: from, To: to, Build: uuid.New()}
+		ends[i] = number(to)
+		from = to
+	}
+	if err := s.db.conn.Exec(clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+		"after": number(after), "last": number(from), "bounds": "[" + strings.Join(ends, ",") + "]", "builds": builds(segments),
+	})), fillSQL); err != nil {
+		return nil, fmt.Errorf("roll up (%d, %d]: %w", after, from, err)
+	}
+	return segments, s.complete(ctx, segments, nil)
+}
+
 // merge makes the larger segments that are due.
 func (s *Sink) merge(ctx context.Context) ([]sink.Segment, error) {
 	var made []sink.Segment
@@ -115,49 +132,83 @@ func (s *Sink) merge(ctx context.Context) ([]sink.Segment, error) {
 		if children == nil {
 			return made, nil
 		}
-		seg := sink.Merged(children, uuid.New())
-		if err := s.complete(ctx, &seg, mergeSQL, children); err != nil {
+		seg := []sink.Segment{sink.Merged(children, uuid.New())}
+		if err := s.db.conn.Exec(clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+			"after": number(seg[0].From), "last": number(seg[0].To), "build": seg[0].Build.String(), "children": builds(children),
+		})), mergeSQL); err != nil {
+			return made, fmt.Errorf("merge (%d, %d]: %w", seg[0].From, seg[0].To, err)
+		}
+		if err := s.complete(ctx, seg, children); err != nil {
 			return made, err
 		}
-		made = append(made, seg)
+		made = append(made, seg...)
 	}
 }
 
-// complete fills a segment by a statement and names its build.
-func (s *Sink) complete(ctx context.Context, seg *sink.Segment, statement string, children []sink.Segment) error {
-	params := clickhouse.Parameters{
-		"seg_from": number(seg.From), "seg_to": number(seg.To), "build": seg.Build.String(),
+// complete counts what the builds of segments hold, and names them: readers
+// take them from now on.
+func (s *Sink) complete(ctx context.Context, segments, children []sink.Segment) error {
+	after, last := segments[0].From, segments[len(segments)-1].To
+	counts, err := s.counts(ctx, after, last, segments)
+	if err != nil {
+		return fmt.Errorf("count segments in (%d, %d]: %w", after, last, err)
 	}
-	counting := clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
-		"seg_to": params["seg_to"], "build": params["build"],
-	}))
-	if children != nil {
-		builds := make([]string, len(children))
-		for i, c := range children {
-			builds[i] = "'" + c.Build.String() + "'"
+	n := len(segments)
+	var (
+		from, to, facts, rows = make([]uint64, n), make([]uint64, n), make([]uint64, n), make([]uint64, n)
+		level                 = make([]uint8, n)
+		build                 = make([]uuid.UUID, n)
+		at                    = make([]time.Time, n)
+	)
+	for i := range segments {
+		seg := &segments[i]
+		found := counts[seg.Build]
+		if found.Facts == 0 || children != nil && found.Facts != seg.Facts {
+			return fmt.Errorf("segment (%d, %d] sums up %d facts, want %d", seg.From, seg.To, found.Facts, seg.Facts)
 		}
-		params["children"] = "[" + strings.Join(builds, ",") + "]"
+		seg.Facts, seg.Rows = found.Facts, found.Rows
+		from[i], to[i], facts[i], rows[i], level[i], build[i], at[i] =
+			seg.From, seg.To, seg.Facts, seg.Rows, seg.Level, seg.Build, time.Now().UTC()
 	}
-	if err := s.db.conn.Exec(clickhouse.Context(ctx, clickhouse.WithParameters(params)), statement); err != nil {
-		return fmt.Errorf("roll up (%d, %d]: %w", seg.From, seg.To, err)
-	}
-	want := seg.Facts // of the children; 0 for a segment of facts
-	if err := s.db.conn.QueryRow(counting, countSQL).Scan(&seg.Rows, &seg.Facts); err != nil {
-		return fmt.Errorf("count segment (%d, %d]: %w", seg.From, seg.To, err)
-	}
-	if children != nil && seg.Facts != want || seg.Facts == 0 {
-		return fmt.Errorf("segment (%d, %d] sums up %d facts, want %d", seg.From, seg.To, seg.Facts, want)
-	}
-	if err := s.Insert(ctx, sink.Block{Table: segmentsTable, Rows: 1, Columns: []sink.Column{
-		{Name: "seg_from", Values: []uint64{seg.From}}, {Name: "seg_to", Values: []uint64{seg.To}},
-		{Name: "level", Values: []uint8{seg.Level}}, {Name: "build", Values: []uuid.UUID{seg.Build}},
-		{Name: "facts", Values: []uint64{seg.Facts}}, {Name: "rows", Values: []uint64{seg.Rows}},
-		{Name: "built_at", Values: []time.Time{time.Now().UTC()}},
+	if err := s.Insert(ctx, sink.Block{Table: segmentsTable, Rows: n, Columns: []sink.Column{
+		{Name: "seg_from", Values: from}, {Name: "seg_to", Values: to}, {Name: "level", Values: level}, {Name: "build", Values: build},
+		{Name: "facts", Values: facts}, {Name: "rows", Values: rows}, {Name: "built_at", Values: at},
 	}}); err != nil {
 		return err
 	}
-	s.rollups.segments = append(s.rollups.segments, *seg)
+	s.rollups.segments = append(s.rollups.segments, segments...)
 	return nil
+}
+
+func (s *Sink) counts(ctx context.Context, after, last uint64, segments []sink.Segment) (counts map[uuid.UUID]sink.Segment, err error) {
+	rows, err := s.db.conn.Query(clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{
+		"after": number(after), "last": number(last), "builds": builds(segments),
+	})), countSQL)
+	if err != nil {
+		return nil, err
+	}
+	defer closeRows(rows, &err)
+	counts = map[uuid.UUID]sink.Segment{}
+	for rows.Next() {
+		var (
+			build uuid.UUID
+			seg   sink.Segment
+		)
+		if err := rows.Scan(&build, &seg.Rows, &seg.Facts); err != nil {
+			return nil, err
+		}
+		counts[build] = seg
+	}
+	return counts, rows.Err()
+}
+
+// builds writes the builds of segments as an array of UUIDs.
+func builds(segments []sink.Segment) string {
+	ids := make([]string, len(segments))
+	for i, seg := range segments {
+		ids[i] = "'" + seg.Build.String() + "'"
+	}
+	return "[" + strings.Join(ids, ",") + "]"
 }
 
 // segments reads the segments that are complete.

@@ -1,6 +1,7 @@
--- question: what did a build write?
--- parameters: seg_to (position), build
--- columns: rows (rows of the build), facts (facts in its sums)
-SELECT count() AS rows, sum(r.facts) AS facts
+-- question: what did builds write?
+-- parameters: after, last (positions that the segments lie between), builds
+-- columns: build, rows (rows of the build), facts (facts in its sums)
+SELECT build, count() AS rows, sum(r.facts) AS facts
 FROM flow_rollup AS r
-WHERE seg_to = {seg_to:UInt64} AND build = {build:UUID}
+WHERE seg_to > {after:UInt64} AND seg_to <= {last:UInt64} AND build IN {builds:Array(UUID)}
+GROUP BY build
