@@ -1,7 +1,6 @@
 package event
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"reflect"
@@ -12,7 +11,7 @@ import (
 // WriteMarkdown writes docs/events.md: every event type and version of the
 // log, field by field, from the payload types themselves.
 func WriteMarkdown(w io.Writer) error {
-	b := bufio.NewWriter(w)
+	b := new(strings.Builder)
 	fmt.Fprint(b, "# Events\n\n"+
 		"Generated from the payload types in `domain/event`; do not edit.\n\n"+
 		"Every event of the log, with its type, as compact JSON. Payloads are frozen per version; what is not stated is\n"+
@@ -32,10 +31,11 @@ func WriteMarkdown(w io.Writer) error {
 	}
 	fmt.Fprint(b, "\n## Metadata\n\nBeside every event; other names are left alone.\n\n")
 	writeFields(b, reflect.TypeFor[MetaV1](), &pieces)
-	return b.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
-func writeFields(b *bufio.Writer, t reflect.Type, pieces *[]reflect.Type) {
+func writeFields(b *strings.Builder, t reflect.Type, pieces *[]reflect.Type) {
 	fmt.Fprint(b, "| field | | type | meaning |\n|---|---|---|---|\n")
 	for _, f := range fieldsOf(t) {
 		optional := ""

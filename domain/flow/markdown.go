@@ -1,16 +1,16 @@
 package flow
 
 import (
-	"bufio"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
 )
 
 // WriteMarkdown writes docs/rules.md: the catalogue for people.
 func WriteMarkdown(w io.Writer) error {
-	b := bufio.NewWriter(w)
+	b := new(strings.Builder)
 	fmt.Fprint(b, "# Rules at intake\n\n"+
 		"Generated from the catalogue in `domain/flow`; do not edit.\n\n"+
 		"The same rules hold in every environment. An **error** refuses the line; a **warning** is recorded with the\n"+
@@ -47,7 +47,8 @@ func WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", k, when, mark(s.operation), origin, mark(s.target),
 			mark(s.fate), mark(s.document), mark(s.rejects), mark(s.outputs), mark(s.items), mark(s.energy))
 	}
-	return b.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 func severityWord(s fault.Severity) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/facility"
@@ -49,7 +50,10 @@ func (t *texts) at(n uint32) string {
 }
 
 // size is about how much memory the texts hold, in bytes.
-func (t *texts) size() int64 { return t.bytes + int64(len(t.list))*(16+16+4+12) }
+func (t *texts) size() int64 {
+	const text = unsafe.Sizeof("")
+	return t.bytes + int64(cap(t.list))*int64(text) + mapSize(len(t.numbers), text+unsafe.Sizeof(uint64(0)))
+}
 
 type packer struct {
 	t *texts

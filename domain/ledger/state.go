@@ -144,10 +144,18 @@ func (s *State) Stock() []event.StockLine {
 
 // Size is about how much memory the state holds, in bytes.
 func (s *State) Size() int64 {
-	const perSlot = int64(unsafe.Sizeof(slot{})) + 16 + 16 // key, and the map's own share
-	const perStock = int64(unsafe.Sizeof(flow.Material{})) + 8 + 16
-	return int64(unsafe.Sizeof(State{})) + int64(len(s.slots))*perSlot + int64(len(s.stock))*perStock +
-		int64(cap(s.arena)) + s.texts.size()
+	return int64(unsafe.Sizeof(State{})) + mapSize(len(s.slots), unsafe.Sizeof(slot{})+unsafe.Sizeof([16]byte{})) +
+		mapSize(len(s.stock), unsafe.Sizeof(flow.Material{})+unsafe.Sizeof(mass.Grams(0))) + int64(cap(s.arena)) + s.texts.size()
+}
+
+// mapSize is about how much memory a map of n entries holds, in bytes: its
+// places double when seven eighths are taken, and each has a byte of its own.
+func mapSize(n int, entry uintptr) int64 {
+	places := 8
+	for places*7/8 < n {
+		places *= 2
+	}
+	return int64(places)*int64(entry+1) + 64
 }
 
 // Inconsistent tells that an event does not follow from those before it: the
