@@ -29,7 +29,16 @@ func filterOf(known []string, accept func(id string) bool) idFilter {
 	return f
 }
 
-func (f idFilter) size() int { return len(f.keep) + len(f.drop) }
+func (f idFilter) size() int { return sizeOf(f.keep) + sizeOf(f.drop) }
+
+// sizeOf is the length of a list of ids as text, in bytes: each in quotes, and
+// a comma.
+func sizeOf(ids []string) (bytes int) {
+	for _, id := range ids {
+		bytes += len(id) + len("'',")
+	}
+	return bytes
+}
 
 // groups numbers what ids have in common, from 1; group 0 is all the rest.
 type groups[T comparable] struct {
@@ -49,7 +58,7 @@ func groupsOf[T comparable](known []string, of func(id string) T) groups[T] {
 		has := of(id)
 		n, ok := number[has]
 		if !ok {
-			n = uint32(len(g.shared)) //nolint:gosec // fewer groups than ids, and those are bounded by MaxBound
+			n = uint32(len(g.shared)) //nolint:gosec // fewer groups than ids, and those are bounded by MaxBoundBytes
 			number[has] = n
 			g.shared = append(g.shared, has)
 		}

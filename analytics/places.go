@@ -15,7 +15,7 @@ func (p *plan) findFacility(text string) []string {
 }
 
 // placesOf binds how origins are filtered and told apart.
-func (p *plan) placesOf(maxBound int) {
+func (p *plan) placesOf(maxBytes int) {
 	areas := p.ids(OriginArea, "an area", p.findArea)
 	regions := p.ids(OriginRegion, "a region", p.findRegion)
 	known := p.register.areaIDs()
@@ -25,18 +25,18 @@ func (p *plan) placesOf(maxBound int) {
 	filter := filterOf(known, accept)
 	p.nothing = p.nothing || filter.nothing
 	byID, byGroup := p.by(OriginArea), false
-	if filter.size() > maxBound {
+	if filter.size() > maxBytes {
 		p.originPasses, filter, byID = accept, idFilter{}, true
 	}
 	if !byID && p.by(OriginRegion) {
 		p.origins = groupsOf(known, func(id string) place { return place{region: p.register.regionOf(id)} })
-		byID, byGroup = len(p.origins.ids) > maxBound, len(p.origins.ids) <= maxBound
+		byID, byGroup = sizeOf(p.origins.ids) > maxBytes, sizeOf(p.origins.ids) <= maxBytes
 	}
 	p.bindPlaces("origin", filter, byID, byGroup, p.origins.ids, p.origins.numbers)
 }
 
 // sitesOf binds how facilities are filtered and told apart.
-func (p *plan) sitesOf(maxBound int) {
+func (p *plan) sitesOf(maxBytes int) {
 	ids := p.ids(Facility, "a facility", p.findFacility)
 	names := p.ids(FacilityName, "a facility", p.findFacility)
 	areas := p.ids(FacilityArea, "an area", p.findArea)
@@ -52,12 +52,12 @@ func (p *plan) sitesOf(maxBound int) {
 	filter := filterOf(known, accept)
 	p.nothing = p.nothing || filter.nothing
 	byID, byGroup := p.by(Facility), false
-	if filter.size() > maxBound {
+	if filter.size() > maxBytes {
 		p.sitePasses, filter, byID = accept, idFilter{}, true
 	}
 	if !byID && p.by(FacilityName, FacilityArea, FacilityRegion) {
 		p.sites = groupsOf(known, p.siteOf)
-		byID, byGroup = len(p.sites.ids) > maxBound, len(p.sites.ids) <= maxBound
+		byID, byGroup = sizeOf(p.sites.ids) > maxBytes, sizeOf(p.sites.ids) <= maxBytes
 	}
 	p.bindPlaces("facility", filter, byID, byGroup, p.sites.ids, p.sites.numbers)
 }

@@ -53,8 +53,8 @@ func (s *Service) plan(q FlowQuery, m Moment, found []fault.Violation) (*plan, e
 	}
 	p.period(q)
 	p.values()
-	p.placesOf(s.config.MaxBound)
-	p.sitesOf(s.config.MaxBound)
+	p.placesOf(s.config.MaxBoundBytes)
+	p.sitesOf(s.config.MaxBoundBytes)
 	return p, invalid(p.violations)
 }
 

@@ -18,14 +18,15 @@ type Config struct {
 	Timeout   time.Duration // for one answer, tables and all
 	MaxRows   int           // rows of one answer
 	MaxGroups int           // groups the engine hands over for one answer, before names are looked up
-	// MaxBound is how many ids are sent with a statement. A register with more
-	// is grouped and filtered here, slower and with the same result.
-	MaxBound int
+	// MaxBoundBytes is how long a list of ids may be that is sent with a
+	// statement; ClickHouse takes 128 KiB a parameter over HTTP. What a longer
+	// list would group or filter is done here, slower and with the same result.
+	MaxBoundBytes int
 }
 
 // DefaultConfig is what serve uses when nothing is set.
 func DefaultConfig() Config {
-	return Config{Timeout: 15 * time.Second, MaxRows: 100_000, MaxGroups: 2_000_000, MaxBound: 5_000}
+	return Config{Timeout: 15 * time.Second, MaxRows: 100_000, MaxGroups: 2_000_000, MaxBoundBytes: 96 << 10}
 }
 
 // Deps are what a Service works with.
@@ -47,7 +48,7 @@ type Service struct {
 // New makes a Service. Errors: a limit that is not positive, or a query file
 // that does not hold together.
 func New(config Config, deps Deps) (*Service, error) {
-	if config.Timeout <= 0 || config.MaxRows <= 0 || config.MaxGroups <= 0 || config.MaxBound < 0 {
+	if config.Timeout <= 0 || config.MaxRows <= 0 || config.MaxGroups <= 0 || config.MaxBoundBytes < 0 {
 		return nil, fmt.Errorf("analytics: limits must be positive, got %+v", config)
 	}
 	if deps.Conn == nil {

@@ -42,9 +42,9 @@ func Run(t *testing.T, o Options) {
 		w := Random(uint64(seed), o.Facts) //nolint:gosec // a small number
 		t.Run(fmt.Sprintf("OK world %d", seed), func(t *testing.T) {
 			conn := o.Open(t, w)
-			for _, maxBound := range []int{analytics.DefaultConfig().MaxBound, 3} {
+			for _, maxBytes := range []int{analytics.DefaultConfig().MaxBoundBytes, 30} {
 				config := analytics.DefaultConfig()
-				config.MaxBound = maxBound
+				config.MaxBoundBytes = maxBytes
 				s, err := analytics.New(config, analytics.Deps{Conn: conn})
 				require.NoError(t, err)
 				everyGrouping(t, s, w)

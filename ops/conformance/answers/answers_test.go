@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,39 @@ func TestSuiteOnTheEngine(t *testing.T) {
 		Golden: "../../../analytics/analyticstest/testdata/flows",
 		Worlds: *worlds, Facts: 200,
 	})
+}
+
+// A register that just fits into the parameters of a statement, and one that
+// does not, answer the same.
+func TestLargeRegister(t *testing.T) {
+	w := analyticstest.Seed()
+	for i := range 3_300 {
+		w.Facilities = append(w.Facilities, analyticstest.Facility{
+			Position: 12, ID: fmt.Sprintf("gb-ea-%018d", i), Name: fmt.Sprint("Plant ", i%1000), Area: []string{"dk-0265", "se-1280"}[i%2],
+		})
+		w.Facts = append(w.Facts, analyticstest.Fact{
+			Position: 52, Leg: uint16(i), Measure: "received", Kind: "received", From: "2019-05-01", Until: "2019-05-02", Period: "2019-05", //nolint:gosec // small
+			OriginArea: "dk-0253", Facility: w.Facilities[len(w.Facilities)-1].ID, WasteCode: "200301", Grams: int64(i) + 1, Events: 1,
+		})
+	}
+	conn := startEngine(t).open(t, w)
+	for _, question := range []string{"group_by=facility_region", "group_by=facility_name&facility_area=Roskilde", "group_by=facility_area&facility_region=Sk%C3%A5ne+l%C3%A4n"} {
+		values, err := url.ParseQuery(question)
+		require.NoError(t, err)
+		q, err := analytics.ParseFlowQuery(values)
+		require.NoError(t, err)
+		for _, maxBytes := range []int{analytics.DefaultConfig().MaxBoundBytes, 10_000} {
+			config := analytics.DefaultConfig()
+			config.MaxBoundBytes = maxBytes
+			s, err := analytics.New(config, analytics.Deps{Conn: conn})
+			require.NoError(t, err)
+			got, err := s.Flows(t.Context(), q)
+			require.NoError(t, err)
+			rows, total := analyticstest.Answer(w, q)
+			require.Equal(t, total, got.Total)
+			require.Empty(t, cmp.Diff(rows, got.Rows))
+		}
+	}
 }
 
 // engine is one embedded ClickHouse with a database for each world.
