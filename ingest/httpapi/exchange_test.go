@@ -101,12 +101,12 @@ func scrub(s, job string) string {
 		s = strings.ReplaceAll(s, job, "{job}")
 	}
 	s = positions.ReplaceAllString(s, `"position":{}`)
-	return recorded.ReplaceAllString(s, `"recorded_at":"…"`)
+	return recorded.ReplaceAllString(s, "")
 }
 
 var (
 	positions = regexp.MustCompile(`"position":\{[^}]*\}`)
-	recorded  = regexp.MustCompile(`"recorded_at":"[^"]*"`)
+	recorded  = regexp.MustCompile(`,"recorded_at":"[^"]*"`) // shown once the log has delivered it
 )
 
 // splitBefore cuts a text before each line that begins with a mark.
