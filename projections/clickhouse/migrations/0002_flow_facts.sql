@@ -1,6 +1,6 @@
 -- Facts. A row is a pure function of one event of the log, keyed by
 -- (position, leg): however often and however late it arrives, it is the same
--- row, so that a retried or late INSERT changes nothing (ADR 0010).
+-- row, so that a retried or late INSERT changes nothing (ADR 0007).
 -- No PARTITION BY: one INSERT is then one part, and whole or absent.
 CREATE TABLE IF NOT EXISTS flow_facts
 (
