@@ -49,12 +49,13 @@ func (s *streamsService) Append(call streams.Streams_AppendServer) error {
 	}
 	result, err := s.store.Append(ctx, m.stream, m.expected, m.events)
 	expected := m.expected
-	if ctx.Err() == nil {
-		// Otherwise the writer may still be reading the events.
+	var conflict *store.WrongRevisionError
+	isConflict := errors.As(err, &conflict)
+	if err == nil || isConflict {
+		// After any other error the writer may still be reading the events.
 		appendMessages.Put(m)
 	}
-	var conflict *store.WrongRevisionError
-	if errors.As(err, &conflict) {
+	if isConflict {
 		return call.SendAndClose(&streams.AppendResp{Result: wrongVersion(expected, conflict.Current)})
 	}
 	if err != nil {

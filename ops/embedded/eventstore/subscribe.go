@@ -157,15 +157,15 @@ func (r *reader) subscribeAll(o *streams.ReadReq_Options_AllOptions) error {
 		if err != nil {
 			return err
 		}
-		if atEnd && !live.caughtUp && r.filter != nil && unmarked > 0 {
+		behind := uint64(0)
+		if head := r.service.store.Head(); !atEnd && head >= next {
+			behind = head + 1 - next
+		}
+		if behind == 0 && !live.caughtUp && r.filter != nil && unmarked > 0 {
 			if err := r.checkpoint(next - 1); err != nil {
 				return err
 			}
 			unmarked = 0
-		}
-		behind := uint64(0)
-		if head := r.service.store.Head(); !atEnd && head >= next {
-			behind = head + 1 - next
 		}
 		if err := r.progress(&live, behind); err != nil {
 			return err

@@ -84,6 +84,11 @@ func (s *Store) submit(ctx context.Context, k kind, stream string, expected Expe
 	if err := CheckStreamName(stream); err != nil {
 		return Result{}, err
 	}
+	select {
+	case <-s.stopped:
+		return Result{}, ErrStopped
+	default:
+	}
 	r, ok := requests.Get().(*request)
 	if !ok {
 		return Result{}, errors.New("event store: request pool holds a foreign value")
