@@ -41,7 +41,7 @@ func (s *Service) decideOne(ctx context.Context, st *loaded, b *batch, t *task) 
 	command := t.command
 	switch c := command.(type) {
 	case ledger.Move:
-		if c.ToClosed, err = s.target(ctx, c); err != nil {
+		if c.ToClosed, err = s.target(ctx, st, c); err != nil {
 			return Result{}, nil, err
 		}
 		command, t.command = c, c
@@ -166,15 +166,18 @@ func (s *Service) readMove(ctx context.Context, at index.Place) (ledger.Arrive, 
 }
 
 // target looks at the ledger that a fact is to be moved to: whether it is
-// closed, and that it can take the fact.
-func (s *Service) target(ctx context.Context, m ledger.Move) (closed bool, err error) {
+// closed, and that it does not hold another fact of the same identity (two
+// instances can have recorded one each): a move would leave both there.
+func (s *Service) target(ctx context.Context, from *loaded, m ledger.Move) (closed bool, err error) {
 	st, err := s.load(ctx, m.To.Stream())
 	if err != nil {
 		return false, err
 	}
 	id := m.Fact.Identity
-	if e, known := st.state.Lookup(id); known && e.Standing == ledger.Live && e.Content != m.Fact.ContentHash() {
-		return false, fault.New(fault.Conflict, "the fact %s is recorded in %s as well, as event %s: cancel one of the two", id, m.To.Stream(), e.EventID)
+	here, _ := from.state.Lookup(id)
+	if there, known := st.state.Lookup(id); known && there.Standing == ledger.Live && there.FactID != here.FactID {
+		return false, fault.New(fault.Conflict, "the fact %s is recorded twice, in %s (event %s) and in %s (event %s): cancel one of the two",
+			id, from.stream, here.EventID, st.stream, there.EventID)
 	}
 	return st.state.Closed(), nil
 }

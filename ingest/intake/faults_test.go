@@ -186,6 +186,23 @@ func TestMoveKilledInBetween(t *testing.T) {
 	require.EqualValues(t, 510_000, b.sum)
 }
 
+func TestAFactRecordedTwiceIsNotMovedOntoItself(t *testing.T) {
+	l := newLog()
+	w := start(t, options{log: l})
+	w.plants(2)
+	w.ok(record(load(0, 1, 5)), ledger.StatusRecorded)
+	// Another instance let the same ticket through, in another ledger.
+	done, err := l.Log.Append(t.Context(), "ledger-dk-p-1000001-202603", eventlog.NoStream(), []eventlog.Proposed{encoded(t, load(1, 1, 5))})
+	require.NoError(t, err)
+	w.eventually(func() bool { return w.index.Position().Compare(done.Position) >= 0 })
+	f := w.refused(correct(load(0, 1, 5), "wrong facility"), fault.Conflict)
+	require.Contains(t, f.Error(), "recorded twice")
+	w.ok(record(load(0, 1, 5)), ledger.StatusAlreadyRecorded)
+	w.ok(record(load(1, 1, 5)), ledger.StatusAlreadyRecorded)
+	w.ok(cancelItem(load(1, 1, 5), "recorded twice"), ledger.StatusCancelled)
+	require.EqualValues(t, 5000, read(t, l).sum)
+}
+
 func TestMoveOfAnInstanceThatDied(t *testing.T) {
 	l := newLog()
 	a, b := start(t, options{log: l, config: intake.Config{RetryLog: time.Hour}}), start(t, options{log: l})
