@@ -16,8 +16,6 @@ import (
 // violation for everything that is wrong), TooLarge (narrow the question),
 // Unavailable, Internal.
 func (s *Service) Flows(ctx context.Context, q FlowQuery) (FlowAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
-	defer cancel()
 	m, err := s.Now(ctx)
 	if err != nil {
 		return FlowAnswer{}, err
@@ -30,6 +28,9 @@ func (s *Service) Flows(ctx context.Context, q FlowQuery) (FlowAnswer, error) {
 func (s *Service) FlowsAt(ctx context.Context, q FlowQuery, m Moment) (FlowAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
+	if m.register == nil {
+		return FlowAnswer{}, fault.New(fault.Internal, "the moment was not found by Now")
+	}
 	unknown, err := s.unknownWords(ctx, q, m)
 	if err != nil {
 		return FlowAnswer{}, err

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stofstrom/stofstrom/analytics"
 	"github.com/stofstrom/stofstrom/analytics/analyticstest"
@@ -172,4 +174,55 @@ func TestSumsDoNotWrap(t *testing.T) {
 	s, _ := service(t, w, nil)
 	_, err := s.Flows(t.Context(), query(t, map[string][]string{"group_by": {"facility"}}))
 	require.ErrorIs(t, err, analytics.ErrOverflow)
+}
+
+// stuck is a connection whose server stops answering.
+type stuck struct {
+	*analyticstest.Twin
+	now bool
+}
+
+func (c *stuck) Query(ctx context.Context, statement string, args ...any) (driver.Rows, error) {
+	if c.now {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return c.Twin.Query(ctx, statement, args...)
+}
+
+func TestAStoreThatHangsHoldsNobody(t *testing.T) {
+	config := analytics.DefaultConfig()
+	config.Timeout = 20 * time.Millisecond
+	conn := &stuck{Twin: analyticstest.NewTwin(analyticstest.Seed())}
+	s, err := analytics.New(config, analytics.Deps{Conn: conn})
+	require.NoError(t, err)
+	m, err := s.Now(t.Context())
+	require.NoError(t, err)
+	conn.now = true
+	_, err = s.Now(t.Context())
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	_, err = s.FlowsAt(t.Context(), query(t, nil), m)
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	_, err = s.FlowsAt(t.Context(), query(t, nil), analytics.Moment{Position: 1})
+	require.ErrorContains(t, err, "was not found by Now")
+}
+
+func TestConcurrentQuestionsShareOneRegister(t *testing.T) {
+	w := analyticstest.Seed()
+	s, twin := service(t, w, nil)
+	q := query(t, map[string][]string{"group_by": {"facility_region"}})
+	var group errgroup.Group
+	for i := range 8 {
+		group.Go(func() error {
+			for range 50 {
+				if _, err := s.Flows(t.Context(), q); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		w.Committed = 60 + uint64(i) //nolint:gosec // small
+		twin.Set(w)
+	}
+	require.NoError(t, group.Wait())
 }

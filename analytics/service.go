@@ -15,7 +15,7 @@ import (
 
 // Config sets the limits of a question.
 type Config struct {
-	Timeout   time.Duration // for one answer, tables and all
+	Timeout   time.Duration // for finding a moment, and again for an answer at it
 	MaxRows   int           // rows of one answer
 	MaxGroups int           // groups the engine hands over for one answer, before names are looked up
 	// MaxBoundBytes is how long a list of ids may be that is sent with a
@@ -82,6 +82,8 @@ type Moment struct {
 // back: one asked for after an answer was given is not earlier than it.
 // Errors are faults: Unavailable when the tables are away or being rebuilt.
 func (s *Service) Now(ctx context.Context) (Moment, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
 	floor := s.answered.Load() // before the tables are read: a concurrent answer may be newer than this one
 	var m Moment
 	err := each(ctx, s.conn, s.snapshot, nil, func(scan func(...any) error) error {
