@@ -73,6 +73,7 @@ func (l *line) flushAll(ctx context.Context) error {
 			if err := l.r.checkEpoch(ctx); err != nil {
 				return err
 			}
+			l.r.rollUpIdle(ctx)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -131,17 +132,31 @@ func (r *Runner) write(ctx context.Context, f *flush, facts sink.Block, at, next
 		}); err != nil {
 			return err
 		}
-		if err := r.step(ctx, StepRollup, func(ctx context.Context) error {
-			segments, err := r.deps.Sink.Rollup(ctx, at.Log.Commit)
-			r.deps.Metrics.rolledUp(len(segments))
-			return err
-		}); err != nil {
+		if err := r.step(ctx, StepRollup, func(ctx context.Context) error { return r.rollUp(ctx, at) }); err != nil {
 			return err
 		}
 	}
 	return r.step(ctx, StepPosition, func(ctx context.Context) error {
 		return r.deps.Sink.Move(ctx, r.deps.Projection.Name, next)
 	})
+}
+
+func (r *Runner) rollUp(ctx context.Context, committed sink.Position) error {
+	segments, err := r.deps.Sink.Rollup(ctx, committed.Log.Commit)
+	r.deps.Metrics.rolledUp(len(segments))
+	return err
+}
+
+// rollUpIdle sums up what the last flush committed, when no next one comes
+// that would do it. Answers are right without it, so that a failure waits for
+// the next time.
+func (r *Runner) rollUpIdle(ctx context.Context) {
+	committed := r.Position()
+	err := r.attempt(ctx, StepRollup, func(ctx context.Context) error { return r.rollUp(ctx, committed) })
+	if err != nil && ctx.Err() == nil {
+		r.deps.Metrics.failed(StepRollup)
+		r.deps.Logger.WarnContext(ctx, "rollup failed, will be tried again", slog.Any("error", err))
+	}
 }
 
 func (r *Runner) insert(ctx context.Context, b sink.Block) error {

@@ -35,7 +35,7 @@ type Config struct {
 	StepTimeout time.Duration // one attempt of one step of a flush; default 1 min
 	BackoffMin  time.Duration // first wait after a failure; default 100 ms
 	BackoffMax  time.Duration // longest wait after failures; default 10 s
-	EpochCheck  time.Duration // how often an idle writer asks whether it is fenced; default 5 s
+	EpochCheck  time.Duration // how often an idle writer asks whether it is fenced, and rolls up; default 5 s
 	Fault       Fault         // called around each step; nil in production
 }
 

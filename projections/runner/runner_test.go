@@ -151,6 +151,30 @@ func TestAFlushStaysWithinItsLimits(t *testing.T) {
 	}
 }
 
+func TestTheLastFlushIsRolledUpThoughNothingFollows(t *testing.T) {
+	w := newWorld(t)
+	end := w.receive(9) // two segments of four, made in one flush
+	rolled := make(chan struct{}, 1)
+	r := w.run(runner.Config{EpochCheck: time.Millisecond, Fault: func(_ context.Context, step runner.Step, when runner.When) error {
+		if step == runner.StepRollup && when == runner.After && len(w.sink.Cover(end.Commit)) > 0 {
+			select {
+			case rolled <- struct{}{}:
+			default:
+			}
+		}
+		return nil
+	}}, nil)
+	select {
+	case <-rolled:
+	case <-w.ctx.Done():
+		require.FailNow(t, "never rolled up")
+	}
+	r.stop(t)
+	cover := w.sink.Cover(end.Commit)
+	require.Len(t, cover, 1)
+	require.EqualValues(t, 8, cover[0].Facts)
+}
+
 // sizes notes the rows of each insert of facts.
 type sizes struct {
 	sink.Sink
