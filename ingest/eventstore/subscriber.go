@@ -197,6 +197,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	d := &delivery{
 		sub: s, topic: topic, out: make(chan *message.Message),
 		feed: s.log.newFeed(subCtx, s.conf.Name, src, start),
+		mark: start.mark(), saved: start.mark(),
 	}
 	s.running.Go(func() {
 		defer cancel()
@@ -296,7 +297,8 @@ type delivery struct {
 	out   chan *message.Message
 	feed  *feed
 
-	mark    Mark      // the last event processed
+	mark    Mark      // covers everything processed and filtered out
+	saved   Mark      // what was saved, or loaded, last
 	unsaved int       // messages acknowledged since the last save
 	since   time.Time // of the first of them
 }
@@ -317,12 +319,14 @@ func (d *delivery) run(ctx context.Context) {
 			if !d.deliver(ctx, event) {
 				return
 			}
-			d.processed(ctx, Mark{Started: true, Revision: event.Revision, Position: event.Position}, 1)
+			d.mark = Mark{Started: true, Revision: event.Revision, Position: event.Position}
+			d.processed(ctx)
 		}
 		if d.feed.source.stream == "" && d.mark.Position.Compare(batch.Checkpoint) < 0 {
 			// All of the batch is processed, so that what the filter left out
-			// need not be searched again.
-			d.processed(ctx, Mark{Started: true, Revision: d.mark.Revision, Position: batch.Checkpoint}, 0)
+			// need not be searched again. That alone is no reason to save: a
+			// saved position may itself be an event that the filter leaves out.
+			d.mark = Mark{Started: true, Revision: d.mark.Revision, Position: batch.Checkpoint}
 		}
 	}
 }
@@ -336,7 +340,7 @@ func (d *delivery) next(ctx context.Context) (eventlog.Batch, error) {
 	defer cancel()
 	batch, err := d.feed.next(due)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		d.processed(ctx, d.mark, 0)
+		d.saveIfDue(ctx)
 		return eventlog.Batch{Checkpoint: d.mark.Position}, nil
 	}
 	return batch, err
@@ -385,16 +389,19 @@ func (d *delivery) hand(ctx context.Context, msg *message.Message) (acked, refus
 	}
 }
 
-// processed notes that everything up to mark is done, and saves it when due.
-func (d *delivery) processed(ctx context.Context, mark Mark, messages int) {
-	d.mark = mark
+// processed notes that one more message is done, and saves the mark when due.
+func (d *delivery) processed(ctx context.Context) {
 	if d.sub.conf.Group == "" {
 		return
 	}
 	if d.since.IsZero() {
 		d.since = time.Now()
 	}
-	d.unsaved += messages
+	d.unsaved++
+	d.saveIfDue(ctx)
+}
+
+func (d *delivery) saveIfDue(ctx context.Context) {
 	if d.unsaved < d.sub.conf.SaveMessages && time.Since(d.since) < d.sub.conf.SaveInterval {
 		return
 	}
@@ -409,13 +416,13 @@ func (d *delivery) save(ctx context.Context) error {
 	if err := d.sub.conf.Positions.Save(ctx, d.sub.conf.Group, d.topic, d.mark); err != nil {
 		return err
 	}
-	d.unsaved, d.since = 0, time.Time{}
+	d.saved, d.unsaved, d.since = d.mark, 0, time.Time{}
 	return nil
 }
 
 // flush saves what is unsaved when the subscription ends.
 func (d *delivery) flush() {
-	if d.sub.conf.Group == "" || d.since.IsZero() {
+	if d.sub.conf.Group == "" || d.mark == d.saved {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.feed.ctx), flushTimeout)

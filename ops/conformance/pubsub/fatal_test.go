@@ -2,6 +2,8 @@ package pubsub_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -40,6 +42,13 @@ func (s *hearsay) Read(_ *streams.ReadReq, out streams.Streams_ReadServer) error
 func (s *hearsay) Append(in streams.Streams_AppendServer) error {
 	if s.refuse {
 		return status.Error(codes.InvalidArgument, "maximum append size exceeded")
+	}
+	for { // or the client, still sending, would read the answer as EOF
+		if _, err := in.Recv(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return err
+		}
 	}
 	md, _ := metadata.FromIncomingContext(in.Context())
 	s.headers <- md

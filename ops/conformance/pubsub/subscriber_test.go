@@ -335,6 +335,20 @@ func TestGroupSavesWithoutFurtherMessages(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
+func TestGroupOfTheWholeLogDoesNotFeedOnItsOwnPositions(t *testing.T) {
+	ctx := testContext(t)
+	l := newLog(t, newHolder(t, eventstore.Config{Connection: startNode(t, node.Config{}).ConnectionString()}))
+	publishNumbers(t, l, "t", 0, 3)
+	sub := newSubscriber(t, l, eventstore.SubscriberConfig{Group: "g", Positions: eventstore.NewStreamPositions(l), SaveInterval: time.Millisecond})
+	messages := subscribe(t, sub, eventstore.AllTopic)
+	receive(t, messages, 3)
+	requireQuiet(t, messages)
+	require.NoError(t, sub.Close())
+	kept := readAll(t, l.ReadStream(ctx, "checkpoint-g/$all", 0))
+	require.Len(t, kept, 1)
+	require.LessOrEqual(t, kept[0].Revision, uint64(3), "one for each message, and one at the end")
+}
+
 func TestFromEnd(t *testing.T) {
 	l := newLog(t, newHolder(t, eventstore.Config{Connection: startNode(t, node.Config{}).ConnectionString()}))
 	for _, topic := range []string{"t", "empty", eventstore.AllTopic} {

@@ -49,7 +49,7 @@ func (p pubSubs) group(t *testing.T, group string) (message.Publisher, message.S
 	}
 	sub, err := eventstore.NewSubscriber(l, c)
 	require.NoError(t, err)
-	return eventstore.NewPublisher(l, eventstore.PublisherConfig{}), sub
+	return settle(t, eventstore.NewPublisher(l, eventstore.PublisherConfig{}), sub)
 }
 
 // restarting are the features with Watermill's TestReconnect. That test reads a
@@ -70,14 +70,17 @@ func TestPubSub(t *testing.T) {
 }
 
 // TestPubSubInGroups runs the suite once more with every subscriber of a test
-// in a group, so that positions are kept in the log throughout.
+// in a group, so that positions are kept in the log throughout. It is the short
+// form unless STOFSTROM_LONG is set.
 func TestPubSubInGroups(t *testing.T) {
 	n := startNodeProcess(t)
 	p := pubSubs{n.connectionString()}
 	inGroup := func(t *testing.T) (message.Publisher, message.Subscriber) {
 		return p.group(t, "everyone-"+watermill.NewUUID())
 	}
-	tests.TestPubSub(t, restarting(n), inGroup, p.group)
+	f := restarting(n)
+	f.ForceShort = os.Getenv("STOFSTROM_LONG") == ""
+	tests.TestPubSub(t, f, inGroup, p.group)
 }
 
 func TestPubSubStress(t *testing.T) {
