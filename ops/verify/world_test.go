@@ -152,7 +152,7 @@ type tables struct {
 	next atomic.Int64
 }
 
-func (e *tables) database(t *testing.T) *clickhouse.DB {
+func (e *tables) database(t testing.TB) *clickhouse.DB {
 	t.Helper()
 	dsn, err := url.Parse(e.dsn)
 	require.NoError(t, err)
@@ -167,20 +167,25 @@ func (e *tables) database(t *testing.T) *clickhouse.DB {
 
 // project puts the log into tables, a few events a flush, as the projector
 // does; the last keep events are left for later.
-func (e *tables) project(t *testing.T, log *memory.Log, keep int) *world {
+func (e *tables) project(t testing.TB, log *memory.Log, keep int) *world {
+	t.Helper()
+	return e.projectBy(t, log, keep, 18, clickhouse.SinkConfig{SegmentEvents: 9, FanIn: 2})
+}
+
+func (e *tables) projectBy(t testing.TB, log *memory.Log, keep, events int, c clickhouse.SinkConfig) *world {
 	t.Helper()
 	db := e.database(t)
 	w := &world{log: log, conn: db.Conn()}
-	var events []eventlog.Recorded
+	var all []eventlog.Recorded
 	for rec, err := range log.ReadAll(t.Context(), eventlog.Position{}, flows.Filter()) {
 		require.NoError(t, err)
-		events = append(events, rec)
+		all = append(all, rec)
 		w.positions = append(w.positions, rec.Position)
 	}
-	s := clickhouse.NewSink(db, clickhouse.SinkConfig{SegmentEvents: 9, FanIn: 2})
+	s := clickhouse.NewSink(db, c)
 	var at sink.Position
-	for rest := events[:len(events)-keep]; len(rest) > 0; {
-		flush := rest[:min(len(rest), 18)]
+	for rest := all[:len(all)-keep]; len(rest) > 0; {
+		flush := rest[:min(len(rest), events)]
 		rest = rest[len(flush):]
 		rows := flows.NewRows()
 		var wrong []sink.Quarantined
