@@ -50,6 +50,7 @@ func fullFact(k flow.Kind) flow.Fact {
 	switch k {
 	case flow.Dispatched, flow.Rejected, flow.Reused, flow.Exported, flow.PeriodReported:
 		f.Target = flow.Place{Area: "se-0114", Facility: "se-9-x", Sector: "industry"}
+	default: // has no target
 	}
 	if k == flow.PeriodReported {
 		return f
@@ -60,6 +61,7 @@ func fullFact(k flow.Kind) flow.Fact {
 		f.Outputs = []flow.Output{
 			{Role: flow.RoleOutput, Material: flow.Material{Waste: "191204", Product: "pet"}, Net: 7},
 			{Role: flow.RoleLoss, Net: 3}}
+	default: // is no treatment
 	}
 	if k == flow.Reused {
 		f.Items, f.Displaces = 17, "chairs"

@@ -98,6 +98,7 @@ func finalThermalOrLandfill(c operation.Code) bool {
 	switch c {
 	case "R1", "D1", "D2", "D3", "D4", "D5", "D6", "D7", "D10", "D11", "D12":
 		return true
+	default:
+		return false
 	}
-	return false
 }

@@ -144,7 +144,7 @@ var rules = []Rule{
 	{RuleFormUnknown, fault.Error, "material.form", StageCheck, "The form is none of solid, liquid, sludge, powder and gas.", "Formen er ikke en af solid, liquid, sludge, powder og gas.", srcDEFRA},
 	{RuleSectorMalformed, fault.Error, "*.sector", StageCheck, "The sector is not a code of 1 to 40 lower-case letters, digits, dashes and underscores.", "Sektoren er ikke en kode på 1 til 40 små bogstaver, cifre, bindestreger og understreger.", srcADS},
 	{RuleMassNotPositive, fault.Error, "mass.value", StageCheck, "The mass is zero or less.", "Massen er nul eller derunder.", srcDEFRA},
-	{RuleMassAboveLimit, fault.Error, "mass.value", StageCheck, "A single load is above 10,000 t; the total of a period is an event of its own kind.", "Et enkelt læs er over 10.000 t; en periodes total er sin egen hændelsestype.", srcProject},
+	{RuleMassAboveLimit, fault.Error, "mass.value", StageCheck, "A single load is above 10,000 t; the total of a period is an event of its own kind.", "Et enkelt læs er over 10.000 t; en total for en periode er sin egen hændelsestype.", srcProject},
 	{RuleTotalAboveLimit, fault.Error, "mass.value", StageCheck, "A total or a stock is above 1,000,000,000 t.", "En total eller en beholdning er over 1.000.000.000 t.", srcProject},
 	{RuleNetDiffers, fault.Error, "mass.value", StageCheck, "The net mass is not gross minus tare.", "Nettomassen er ikke brutto minus tara.", srcProject},
 	{RuleMethodUnknown, fault.Error, "mass.method", StageCheck, "The method of measurement is none of weighed, volume, estimated and declared.", "Målemetoden er ikke en af weighed, volume, estimated og declared.", srcADS},

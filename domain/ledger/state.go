@@ -71,8 +71,7 @@ type State struct {
 	live   int
 	events uint64
 
-	counted bool // an opening stock was counted
-	closed  *event.LedgerClosed
+	closed *event.LedgerClosed // nil while the books are open
 }
 
 // NewState is a ledger without events.

@@ -24,7 +24,7 @@ const (
 	OneTonne    Grams = 1_000_000
 )
 
-// ErrOverflow: a sum is beyond what int64 grams can hold.
+// ErrOverflow tells that a sum is beyond what int64 grams can hold.
 var ErrOverflow = errors.New("mass out of range: beyond 9.2 billion tonnes")
 
 // Add returns g + h, or ErrOverflow.

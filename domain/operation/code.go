@@ -151,11 +151,12 @@ func (c Code) Stage() Stage {
 	switch c {
 	case "R12", "R13", "D9", "D13", "D14", "D15":
 		return Interim
+	default:
+		if _, _, ok := c.Number(); ok {
+			return Final
+		}
+		return StageNotStated
 	}
-	if _, _, ok := c.Number(); ok {
-		return Final
-	}
-	return StageNotStated
 }
 
 // Hierarchy tells the level of the waste hierarchy that the operation
