@@ -65,7 +65,10 @@ func TestDriverBatches(t *testing.T) {
 				at DateTime64(6, 'Europe/Copenhagen'), day Date, id UUID, parts Array(Array(UInt32)), pairs Map(String, Int64),
 				t Tuple(a Int8, b String), lcn LowCardinality(Nullable(String)), e Enum8('in' = 1, 'out' = 2), f Float64, b Bool
 			) ENGINE = MergeTree ORDER BY n`))
-			const rows = 100_000
+			rows := 5_000
+			if method == driver.CompressionLZ4 {
+				rows = 100_000 // the projector's largest batch, in the compression it uses
+			}
 			batch, err := conn.PrepareBatch(ctx, "INSERT INTO rows_"+name)
 			require.NoError(t, err)
 			base := time.Date(2025, 3, 30, 0, 59, 59, 123456000, time.UTC)

@@ -90,6 +90,8 @@ func (s *Server) configXML() string {
 	return "<clickhouse>\n" +
 		"    <users_config>" + escape(filepath.Join(s.folder("config"), "users.xml")) + "</users_config>\n" + memory +
 		"    <backups><allowed_path>" + escape(s.BackupFolder()) + "</allowed_path></backups>\n" +
+		// Without any macro the library crashes when it is asked for one.
+		"    <macros><server>stofstrom</server></macros>\n" +
 		"    <mark_cache_size>268435456</mark_cache_size>\n" +
 		"    <index_mark_cache_size>67108864</index_mark_cache_size>\n" +
 		"    <uncompressed_cache_size>0</uncompressed_cache_size>\n" +

@@ -42,7 +42,7 @@ SELECT arrayFold((a, x) -> concat(a, file(x)), ['{SECRET}'], '')
 === file function in arraySort
 SELECT arraySort(x -> file(x), ['{SECRET}', '{SECRET}'])
 === file function in WHERE
-SELECT 1 WHERE file('{SECRET}') LIKE '%secret%'
+SELECT 1 WHERE file('{SECRET}') != ''
 === file function in ORDER BY
 SELECT number FROM numbers(2) ORDER BY file('{SECRET}')
 === file function in GROUP BY
