@@ -67,6 +67,7 @@ type Result struct {
 // Config limits the service. Zero values take the defaults.
 type Config struct {
 	MaxQueued       int           // items waiting or under way; 100,000
+	MaxUnfollowed   int           // index entries of own appends that the log has not delivered yet; 2,000,000
 	MaxAppendEvents int           // events in one append; 500
 	MaxAppendBytes  int           // bytes of payload and metadata in one append; 512 KiB
 	Writers         int           // ledgers decided and appended at a time; 64

@@ -183,7 +183,23 @@ func TestMetricsMove(t *testing.T) {
 	require.Positive(t, w.metric("stofstrom_intake_ledger_cache_hits_total"))
 	require.Positive(t, w.metric("stofstrom_intake_ledger_cache_loads_total"))
 	require.Positive(t, w.metric("stofstrom_intake_ledger_cache_bytes"))
+}
+
+func TestASlowLogIsNoticed(t *testing.T) {
+	l := newLog()
+	w := start(t, options{log: l, config: intake.Config{MaxUnfollowed: 3}})
+	w.plants(2)
+	gate := make(chan struct{})
+	l.held.Store(&gate)
+	w.ok(record(load(0, 1, 5)), ledger.StatusRecorded)
+	w.refused(record(load(1, 1, 5)), fault.Conflict) // known before the log has delivered it
+	w.ok(record(load(0, 2, 5)), ledger.StatusRecorded)
+	require.EqualValues(t, 4, w.metric("stofstrom_intake_unfollowed_entries"))
+	f := w.refused(record(load(0, 3, 5)), fault.Unavailable)
+	require.Contains(t, f.Error(), "slow to deliver")
+	close(gate)
 	w.eventually(func() bool { return w.metric("stofstrom_intake_unfollowed_entries") == 0 })
+	w.ok(record(load(0, 3, 5)), ledger.StatusRecorded)
 }
 
 func TestTheCacheKeepsToItsLimit(t *testing.T) {

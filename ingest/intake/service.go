@@ -52,6 +52,7 @@ func New(cfg Config, deps Deps) *Service {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.MaxQueued, 100_000)
+	setDefault(&c.MaxUnfollowed, 2_000_000)
 	setDefault(&c.MaxAppendEvents, 500)
 	setDefault(&c.MaxAppendBytes, 512<<10)
 	setDefault(&c.Writers, 64)
@@ -128,7 +129,7 @@ func (s *Service) admit(ctx context.Context, n int) error {
 	if s.breaker.open() {
 		return errLogAway(nil)
 	}
-	if s.deps.Index.Unfollowed() > maxUnfollowed {
+	if s.deps.Index.Unfollowed() > s.cfg.MaxUnfollowed {
 		return fault.New(fault.Unavailable, "the log is slow to deliver what was recorded; try again later")
 	}
 	if s.queued.Add(int64(n)) > int64(s.cfg.MaxQueued) {
@@ -138,10 +139,6 @@ func (s *Service) admit(ctx context.Context, n int) error {
 	s.metrics.queued.Add(float64(n))
 	return nil
 }
-
-// maxUnfollowed bounds the memory for own appends that the log has not
-// delivered yet.
-const maxUnfollowed = 2_000_000
 
 func (s *Service) awaitReady(ctx context.Context) error {
 	select {

@@ -42,6 +42,30 @@ type log struct {
 	events  atomic.Int64
 	before  func(ctx context.Context, stream string, events []eventlog.Proposed) error // nil: nothing
 	after   func(stream string, events []eventlog.Proposed) error                      // nil: nothing
+	held    atomic.Pointer[chan struct{}]                                              // while set and open, nothing is delivered
+}
+
+// Follow delivers what the log delivers, unless it is held.
+func (l *log) Follow(ctx context.Context, after eventlog.Position, f eventlog.Filter) (eventlog.Subscription, error) {
+	sub, err := l.Log.Follow(ctx, after, f)
+	return &heldSubscription{sub, l}, err
+}
+
+type heldSubscription struct {
+	eventlog.Subscription
+	log *log
+}
+
+func (h *heldSubscription) Next(ctx context.Context) (eventlog.Batch, error) {
+	batch, err := h.Subscription.Next(ctx)
+	if gate := h.log.held.Load(); gate != nil && err == nil {
+		select {
+		case <-*gate:
+		case <-ctx.Done():
+			return eventlog.Batch{}, ctx.Err()
+		}
+	}
+	return batch, err
 }
 
 func (l *log) Append(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Proposed) (eventlog.Appended, error) {
