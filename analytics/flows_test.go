@@ -17,14 +17,17 @@ import (
 	"github.com/stofstrom/stofstrom/domain/fault"
 )
 
-var _ = flag.Bool("update", false, "rewrite golden answers")
+var (
+	_      = flag.Bool("update", false, "rewrite golden answers")
+	worlds = flag.Int("worlds", 6, "random worlds to try")
+)
 
 func TestSuiteOnTheTwin(t *testing.T) {
 	analyticstest.Run(t, analyticstest.Options{
 		Open:   func(_ *testing.T, w analyticstest.World) analytics.Conn { return analyticstest.NewTwin(w) },
 		Golden: "analyticstest/testdata/flows",
 		Update: flag.Lookup("update"),
-		Worlds: 12, Facts: 150,
+		Worlds: *worlds, Facts: 150,
 	})
 }
 
@@ -166,14 +169,37 @@ func TestNetflowNeedsBothAreas(t *testing.T) {
 	require.ErrorContains(t, err, "column facility_area is missing")
 }
 
-func TestSumsDoNotWrap(t *testing.T) {
+func TestASumThatDoesNotFitIsRefused(t *testing.T) {
 	w := analyticstest.Seed()
+	w.Facts = []analyticstest.Fact{w.Facts[0], w.Facts[2]} // two facilities
 	for i := range w.Facts {
 		w.Facts[i].Grams = 1 << 62
 	}
 	s, _ := service(t, w, nil)
-	_, err := s.Flows(t.Context(), query(t, map[string][]string{"group_by": {"facility"}}))
-	require.ErrorIs(t, err, analytics.ErrOverflow)
+	for _, groups := range [][]string{{"facility"}, {"year", "facility"}} {
+		_, err := s.Flows(t.Context(), query(t, map[string][]string{"group_by": groups}))
+		require.ErrorIs(t, err, analytics.ErrOverflow)
+		require.Equal(t, fault.Internal, fault.KindOf(err))
+	}
+}
+
+func TestNetflow(t *testing.T) {
+	s, _ := service(t, analyticstest.Seed(), nil)
+	a, err := s.Flows(t.Context(), query(t, map[string][]string{"group_by": {"origin_area", "year", "facility_area"}}))
+	require.NoError(t, err)
+	balances, err := analytics.Netflow(a)
+	require.NoError(t, err)
+	area := func(name string) analytics.Value { return analytics.Value{Text: name, Stated: name != ""} }
+	require.Equal(t, []analytics.AreaBalance{
+		{
+			Area: area("Roskilde"), ID: "dk-0265", In: analytics.Amount{Mass: 1, Events: 1}, Out: analytics.Amount{Mass: 2_331_864_132_910, Events: 1},
+			Internal: analytics.Amount{Mass: 11_340_000, Events: 1}, Net: analytics.Amount{Mass: -2_331_864_132_909},
+		},
+		{Area: area("Malmö"), ID: "se-1280", In: analytics.Amount{Mass: 2_331_864_133_410, Events: 2}, Net: analytics.Amount{Mass: 2_331_864_133_410, Events: 2}},
+		{Area: area(""), Internal: analytics.Amount{Mass: 999_999, Events: 1}},
+		{Area: area("Region Sjælland"), ID: "dk-1085", Out: analytics.Amount{Mass: 500, Events: 1}, Net: analytics.Amount{Mass: -500, Events: -1}},
+		{Area: area("Greve"), ID: "dk-0253", Out: analytics.Amount{Mass: 1, Events: 1}, Net: analytics.Amount{Mass: -1, Events: -1}},
+	}, balances)
 }
 
 // stuck is a connection whose server stops answering.

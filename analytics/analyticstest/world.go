@@ -151,7 +151,7 @@ func Random(seed uint64, n int) World {
 		if r.IntN(8) == 0 {
 			in = ""
 		}
-		w.Facilities = append(w.Facilities, Facility{position(), fmt.Sprintf("aa-f-%d", i), pick("Genbrug", "Værk 'A'", `Back\slash`, fmt.Sprint("Plant ", i)), in})
+		w.Facilities = append(w.Facilities, Facility{position(), fmt.Sprintf("aa-f-%d", i), pick("", "Genbrug", "Værk 'A'", `Back\slash`, fmt.Sprint("Plant ", i)), in})
 	}
 	start := day("2018-11-15")
 	for range n {
