@@ -51,6 +51,16 @@ func refuse(answer error) func(streams.Streams_AppendServer) (bool, error) {
 	}
 }
 
+// conflict answers an append, when it has read it, that the stream is not as
+// expected.
+func conflict(in streams.Streams_AppendServer) (bool, error) {
+	if _, err := refuse(nil)(in); err != nil {
+		return true, err
+	}
+	return true, in.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
+		WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{}}})
+}
+
 func TestAppendWithUnknownOutcomeIsRepeatedTheSameWay(t *testing.T) {
 	s := newFake()
 	l := testLog(t, s, LogConfig{})
@@ -153,13 +163,6 @@ func TestAppendRefusals(t *testing.T) {
 }
 
 func TestWrongRevisionNamesWhatItFound(t *testing.T) {
-	conflict := func(in streams.Streams_AppendServer) (bool, error) {
-		if _, err := refuse(nil)(in); err != nil {
-			return true, err
-		}
-		return true, in.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
-			WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{}}})
-	}
 	s := newFake()
 	l := testLog(t, s, LogConfig{})
 	ctx := testContext(t)

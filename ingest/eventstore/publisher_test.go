@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/google/uuid"
@@ -110,10 +109,7 @@ func TestPublishErrors(t *testing.T) {
 	broken := refuse(status.Error(codes.Internal, "broken"))
 	s.script(broken, broken)
 	require.ErrorIs(t, p.Publish("t", msg()), eventlog.ErrUnavailable)
-	s.script(func(in streams.Streams_AppendServer) (bool, error) {
-		return true, in.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
-			WrongExpectedVersion: &streams.AppendResp_WrongExpectedVersion{}}})
-	})
+	s.script(conflict)
 	var wrong *eventlog.WrongRevision
 	require.ErrorAs(t, p.Publish("t", msg(MetaExpectedRevision, "7")), &wrong)
 	require.Equal(t, eventlog.Exactly(7), wrong.Expected)
