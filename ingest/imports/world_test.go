@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -174,23 +177,30 @@ func count(lines []Line) map[LineStatus]int {
 	return m
 }
 
-// realRows are the heading and rows of the bundled file.
-func realRows(t testing.TB) [][]string {
-	t.Helper()
+// realRows are the heading and rows of the bundled file, read once; callers
+// copy before they change.
+var realRows = sync.OnceValues(func() ([][]string, error) {
 	f, err := os.Open("../../ops/sample/wdi/wdi_2019_east_of_england_waste_received.csv.gz")
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	z, err := gzip.NewReader(f)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	rows, err := csv.NewReader(z).ReadAll()
-	require.NoError(t, err)
-	require.NoError(t, f.Close())
-	return rows
-}
+	return rows, errors.Join(err, f.Close())
+})
 
 // realFile packs the first n rows of the bundled file, after a change.
 func realFile(t testing.TB, n int, change func(rows [][]string) [][]string) []byte {
 	t.Helper()
-	rows := realRows(t)[:n+1]
+	all, err := realRows()
+	require.NoError(t, err)
+	rows := make([][]string, n+1)
+	for i := range rows {
+		rows[i] = slices.Clone(all[i])
+	}
 	if change != nil {
 		rows = append(rows[:1:1], change(rows[1:])...)
 	}

@@ -65,6 +65,7 @@ type factPlan struct {
 	occurred                        []*column
 	layout                          string
 	zone                            *time.Location
+	zoned                           bool // the text itself holds the zone
 	year, month, from, to           *text
 	waste, fraction, product, form  *text
 	hazardous                       *column

@@ -26,11 +26,11 @@ func (b *builder) areas() {
 		}
 		parent := -1
 		if doc.Parent != "" {
-			at, ok := b.areaKeys[doc.Parent]
-			if !ok {
+			if at, ok := b.areaKeys[doc.Parent]; ok {
+				parent = at
+			} else {
 				b.fail(key+".parent", "%q is no area above this one", doc.Parent)
 			}
-			parent = at
 		} else if area.Level(doc.Level) != area.Country {
 			b.fail(key+".parent", "is missing: only a country has none")
 		}
@@ -195,7 +195,8 @@ func (b *builder) when(f *factPlan) {
 		if f.layout, err = layoutOf(occurred.Layout); err != nil {
 			b.fail("fact.occurred.layout", "%v", err)
 		}
-		if occurred.TimeZone == "" {
+		f.zoned = occurred.Layout == "rfc3339"
+		if occurred.TimeZone == "" && !f.zoned {
 			b.fail("fact.occurred.time_zone", "is missing")
 		}
 		if f.zone, err = time.LoadLocation(occurred.TimeZone); err != nil {

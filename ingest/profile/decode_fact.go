@@ -184,7 +184,7 @@ func (p *factPlan) when(r *row) flow.When {
 
 // instant reads date and time, joined by blanks when they stand in several
 // columns, in the profile's time zone. The hour that is repeated when clocks
-// go back is read as its first pass.
+// go back is read as its first pass; a time that clocks skip is none.
 func (p *factPlan) instant(r *row) time.Time {
 	parts := make([]string, len(p.occurred))
 	for i, c := range p.occurred {
@@ -196,7 +196,25 @@ func (p *factPlan) instant(r *row) time.Time {
 		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, "the value is not a time written as the profile says"))
 		return time.Time{}
 	}
+	if p.zoned {
+		return t.UTC()
+	}
+	wall, err := time.Parse(p.layout, value)
+	if err != nil || !sameWall(t, wall) {
+		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, "the clocks of %s skip this time", p.zone))
+		return time.Time{}
+	}
+	for _, d := range [...]time.Duration{time.Hour, 30 * time.Minute} {
+		if earlier := t.Add(-d); sameWall(earlier, wall) {
+			return earlier.UTC()
+		}
+	}
 	return t.UTC()
+}
+
+// sameWall tells whether a clock in t's zone shows what wall shows.
+func sameWall(t, wall time.Time) bool {
+	return t.Format(time.DateTime) == wall.Format(time.DateTime)
 }
 
 func yearPeriod(s string) (flow.Period, bool) {
