@@ -156,12 +156,16 @@ func (p *Publisher) events(stream string, expected eventlog.Expected, messages [
 		if err != nil {
 			return nil, fmt.Errorf("message %d of %d (%s): %w", i+1, len(messages), m.UUID, err)
 		}
-		events[i] = esdb.EventData{
-			EventID: ids[i], EventType: m.Metadata.Get(MetaEventType),
-			ContentType: contentType(m.Payload), Data: m.Payload, Metadata: meta,
+		eventType, stated := m.Metadata[MetaEventType]
+		if !stated {
+			eventType = p.conf.EventType
 		}
-		if events[i].EventType == "" {
-			events[i].EventType = p.conf.EventType
+		if eventType == "" {
+			return nil, fmt.Errorf("message %d of %d (%s): %s is set and empty", i+1, len(messages), m.UUID, MetaEventType)
+		}
+		events[i] = esdb.EventData{
+			EventID: ids[i], EventType: eventType,
+			ContentType: contentType(m.Payload), Data: m.Payload, Metadata: meta,
 		}
 	}
 	return events, nil

@@ -93,6 +93,7 @@ func TestPublishErrors(t *testing.T) {
 		"expected revisions disagree": {[]*message.Message{msg(MetaExpectedRevision, "1"), msg(), msg(MetaExpectedRevision, "2")}, "earlier message"},
 		"event id":                    {[]*message.Message{msg(MetaEventID, "42")}, `es_event_id is "42"`},
 		"event id repeats":            {[]*message.Message{msg(MetaEventID, id), msg(MetaEventID, id)}, "repeats"},
+		"event type":                  {[]*message.Message{msg(MetaEventType, "")}, "es_event_type is set and empty"},
 		"raw metadata":                {[]*message.Message{msg(MetaRaw, "[1]")}, "JSON object"},
 		"raw metadata, merged":        {[]*message.Message{msg(MetaRaw, "{", "a", "b")}, MetaRaw},
 		"raw metadata, two":           {[]*message.Message{msg(MetaRaw, "{}{}")}, "one JSON object"},

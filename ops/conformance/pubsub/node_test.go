@@ -16,6 +16,7 @@ import (
 	"github.com/stofstrom/stofstrom/domain/eventlog"
 	"github.com/stofstrom/stofstrom/domain/eventlog/eventlogtest"
 	"github.com/stofstrom/stofstrom/ingest/eventstore"
+	"github.com/stofstrom/stofstrom/ingest/publish"
 	node "github.com/stofstrom/stofstrom/ops/embedded/eventstore"
 )
 
@@ -93,4 +94,19 @@ func TestLogConformance(t *testing.T) {
 	s := startNode(t, node.Config{})
 	l := newLog(t, newHolder(t, eventstore.Config{Connection: s.ConnectionString()}))
 	eventlogtest.Run(t, func(*testing.T) eventlog.Log { return l })
+}
+
+// throughWatermill is the log as the write path uses it: appends are Watermill
+// messages.
+type throughWatermill struct {
+	eventlog.Reader
+	eventlog.Feed
+	eventlog.Appender
+}
+
+func TestLogConformanceThroughWatermill(t *testing.T) {
+	s := startNode(t, node.Config{})
+	l := newLog(t, newHolder(t, eventstore.Config{Connection: s.ConnectionString()}))
+	p := eventstore.NewPublisher(l, eventstore.PublisherConfig{})
+	eventlogtest.Run(t, func(*testing.T) eventlog.Log { return throughWatermill{l, l, publish.New(p)} })
 }
