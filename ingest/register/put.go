@@ -34,7 +34,7 @@ type Outcome struct {
 }
 
 // maxAppendEvents is what one append to an areas stream holds at most. With
-// the limits of checkArea it stays below half a megabyte.
+// the limits of area.Validate it stays below half a megabyte.
 const maxAppendEvents = 400
 
 // PutFacility registers or changes one facility.
@@ -228,9 +228,9 @@ func (r *Register) PutAreas(ctx context.Context, all []area.Area, source Source,
 // validAreas returns the indexes of the areas that can be registered and sets
 // the outcomes of the others. An area whose parent is refused is refused too.
 func (r *Register) validAreas(all []area.Area, outcomes []Outcome) []int {
-	given := make(map[area.ID]bool, len(all))
+	given := make(map[area.ID]area.Area, len(all))
 	for _, a := range all {
-		given[a.ID] = true
+		given[a.ID] = a
 	}
 	for again := true; again; {
 		again = false
@@ -240,7 +240,8 @@ func (r *Register) validAreas(all []area.Area, outcomes []Outcome) []int {
 			}
 			if violations := r.checkArea(a, given); len(violations) > 0 {
 				outcomes[i].Err = invalid("area", string(a.ID), violations)
-				given[a.ID], again = false, true
+				again = true
+				delete(given, a.ID)
 			}
 		}
 	}

@@ -12,8 +12,6 @@ package register
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -32,7 +30,7 @@ import (
 // facility-<facility id>, and areas-<country in lower case>.
 const (
 	FacilityPrefix = facility.StreamPrefix
-	AreasPrefix    = "areas-"
+	AreasPrefix    = area.StreamPrefix
 )
 
 // FacilityEntry is what is known of a facility.
@@ -196,25 +194,12 @@ func (r *Register) zone(name string) *time.Location {
 	if loc, ok := r.zones[name]; ok {
 		return loc
 	}
-	loc, err := loadZone(name)
+	loc, err := facility.Zone(name)
 	if err != nil {
 		r.logger.Error("time zone of a registered facility is not known here, its facts are refused", "time_zone", name, "error", err)
 	}
 	r.zones[name] = loc
 	return loc
-}
-
-// loadZone reads a time zone. The names that mean this machine's own zone are
-// refused: a ledger's month must not depend on where the program runs.
-func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return nil, errors.New("no IANA time zone is named")
-	}
-	loc, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, fmt.Errorf("time zone: %w", err)
-	}
-	return loc, nil
 }
 
 // areasStream is the stream of the areas of a country.

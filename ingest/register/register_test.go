@@ -129,7 +129,7 @@ func TestSourcesReadBack(t *testing.T) {
 
 func TestErrViolationsAreNamed(t *testing.T) {
 	r, log := newRegister(t)
-	o := r.PutFacility(t.Context(), facility.Facility{ID: "Bad Id", Name: " x", Area: "gb-wpa-nowhere", TimeZone: "Local",
+	o := r.PutFacility(t.Context(), facility.Facility{ID: "Bad Id", Name: "x\n", Area: "gb-wpa-nowhere", TimeZone: "Local",
 		Location: area.Point{Lat: 91}, Operations: []string{"R99"}}, person, actor)
 	var f *fault.Fault
 	require.ErrorAs(t, o.Err, &f)
@@ -138,8 +138,14 @@ func TestErrViolationsAreNamed(t *testing.T) {
 	for _, v := range f.Violations {
 		fields[v.Field] = v.Rule
 	}
-	require.Equal(t, map[string]string{"id": "facility-id", "name": "text-not-plain", "area": "area-unknown",
-		"location": "point-not-on-earth", "time_zone": "time-zone-unknown", "operations[0]": "operation-unknown"}, fields)
+	require.Equal(t, map[string]string{"id": "facility-id", "name": "facility-name", "area": "facility-area",
+		"location": "facility-location", "time_zone": "facility-time-zone", "operations": "facility-operations"}, fields)
+
+	a := r.PutAreas(t.Context(), []area.Area{{ID: "x-1", Level: area.Region, Name: "X", Country: "GB", Parent: "gb-wpa-suffolk"}}, person, actor)[0]
+	require.ErrorAs(t, a.Err, &f)
+	require.Len(t, f.Violations, 2)
+	require.Equal(t, "area-parent", f.Violations[0].Rule, "a municipality is not above a region")
+	require.Equal(t, "area-id", f.Violations[1].Rule)
 	require.Zero(t, log.appends.Load())
 }
 
