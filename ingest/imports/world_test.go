@@ -280,3 +280,15 @@ func (s *stubborn) Scope(ctx context.Context, reporter, source string) iter.Seq2
 }
 
 func fixed() time.Time { return now }
+
+func packed(t testing.TB, plain []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write(plain)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+func packedReal(t testing.TB, n int) []byte { return packed(t, realFile(t, n, nil)) }
