@@ -228,3 +228,41 @@ func TestOrderUnderConcurrentWriters(t *testing.T) {
 	}
 	require.EqualValues(t, writers/2*appends*each, next["shared"])
 }
+
+// TestASlowSubscriberIsToldAndLosesNothing does not receive while much is
+// written, and then takes all of it.
+func TestASlowSubscriberIsToldAndLosesNothing(t *testing.T) {
+	client := startClient(t)
+	const appends, each = 40, 500
+	subs := []*esdb.Subscription{subscribeAll(t, client, esdb.SubscribeToAllOptions{From: esdb.Start{}})}
+	one, err := client.SubscribeToStream(testContext(t), "s", esdb.SubscribeToStreamOptions{From: esdb.Start{}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, one.Close()) }()
+	subs = append(subs, one)
+	for _, sub := range subs {
+		require.NotNil(t, sub.Recv().CaughtUp)
+	}
+	for range appends {
+		_, err := client.AppendToStream(testContext(t), "s", expect(esdb.Any{}), newEvents(each)...)
+		require.NoError(t, err)
+	}
+	for _, sub := range subs {
+		next, fellBehind := uint64(0), false
+		for caughtUp := false; !caughtUp; {
+			e := sub.Recv()
+			switch {
+			case e.EventAppeared != nil:
+				require.Equal(t, next, e.EventAppeared.Event.EventNumber)
+				next++
+			case e.FellBehind != nil:
+				fellBehind = true
+			case e.CaughtUp != nil:
+				caughtUp = true
+			case e.SubscriptionDropped != nil:
+				require.NoError(t, e.SubscriptionDropped.Error)
+			}
+		}
+		require.True(t, fellBehind)
+		require.EqualValues(t, appends*each, next)
+	}
+}
