@@ -24,8 +24,10 @@ const (
 	DefaultSaveMessages = 100
 	DefaultSaveInterval = time.Second
 
+	// flushTimeout is how long saving a position at the end may take.
 	flushTimeout = 5 * time.Second
-	// patienceAtEnd is how long Subscribe may take to find the end of a topic.
+	// initializeTimeout is how long SubscribeInitialize, which has no context,
+	// may take.
 	initializeTimeout = 15 * time.Second
 )
 
