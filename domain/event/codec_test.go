@@ -81,7 +81,10 @@ func TestDecodeRefusesWhatIsNotThePayload(t *testing.T) {
 		"no external id":       swap(`,"external_id":"bon-2024-000042"`, ``),
 		"facility grammar":     swap(`dk-p-1003412345`, `DK_P`),
 		"area grammar":         swap(`dk-0101`, `DK 0101`),
-		"local time":           swap(`2024-03-01T09:30:00.12Z`, `2024-03-01T10:30:00.12+01:00`),
+		"no clock":             swap(`2024-03-01T09:30:00.12Z`, `2024-03-01T10:30:00.12+14:01`),
+		"impossible offset":    swap(`2024-03-01T09:30:00.12Z`, `2024-03-01T10:30:00.12+24:60`),
+		"no offset":            swap(`2024-03-01T09:30:00.12Z`, `2024-03-01T10:30:00.12`),
+		"zero spelt out":       swap(`2024-03-01T09:30:00.12Z`, `2024-03-01T09:30:00.12+00:00`),
 		"other spelling":       swap(`2024-03-01T09:30:00.12Z`, `2024-03-01T09:30:00.120Z`),
 		"no such day":          swap(`2024-03-01T09:30:00.12Z`, `2024-02-30T09:30:00Z`),
 		"no time":              swap(`"occurred":"2024-03-01T09:30:00.12Z",`, ``),
@@ -358,4 +361,21 @@ func BenchmarkDecode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestAFactKeepsTheClockOfItsFacility(t *testing.T) {
+	copenhagen, err := time.LoadLocation("Europe/Copenhagen")
+	require.NoError(t, err)
+	f := fullFact(flow.Received)
+	f.When.Occurred = flow.LocalTime(time.Date(2024, 2, 29, 23, 30, 0, 0, time.UTC), copenhagen)
+	e := event.Recorded{Revision: 1, Fact: f}
+	p, err := event.Encode(event.WithID(e))
+	require.NoError(t, err)
+	require.Contains(t, string(p.Data), `"2024-03-01T00:30:00+01:00"`)
+	back, err := event.Decode(p.Type, p.Data)
+	require.NoError(t, err)
+	recorded, ok := back.(event.Recorded)
+	require.True(t, ok)
+	require.Equal(t, "2024-03-01", recorded.Fact.When.Occurred.Format(time.DateOnly), "the day is the facility's")
+	require.True(t, f.When.Occurred.Equal(recorded.Fact.When.Occurred))
 }

@@ -2,7 +2,6 @@ package event
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -78,13 +77,20 @@ func (r *reading) area(field, s string) area.ID {
 	return area.ID(s)
 }
 
+// maxOffset is the largest distance of a clock from UTC.
+const maxOffset = 14 * 60 * 60 // seconds
+
 func (r *reading) time(field, s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil || !strings.HasSuffix(s, "Z") || timeOut(t) != s {
-		r.fail(field, s, "a time in UTC such as 2024-03-01T09:30:00Z")
+	_, offset := t.Zone()
+	if err != nil || offset > maxOffset || offset < -maxOffset || timeOut(t) != s {
+		r.fail(field, s, "a time with its offset from UTC, such as 2024-03-01T10:30:00+01:00 or 2024-03-01T09:30:00Z")
 		return time.Time{}
 	}
-	return t.UTC()
+	if offset == 0 {
+		return t.UTC()
+	}
+	return t.In(time.FixedZone("", offset))
 }
 
 func (r *reading) month(field, s string, alsoYear bool) string {

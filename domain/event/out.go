@@ -155,9 +155,14 @@ func idOut(id uuid.UUID) string {
 	return id.String()
 }
 
+// timeOut writes an instant with its offset from UTC, which RFC 3339 has in
+// whole minutes; one with seconds is written in UTC.
 func timeOut(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339Nano)
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
+	return t.Format(time.RFC3339Nano)
 }

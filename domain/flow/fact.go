@@ -75,8 +75,11 @@ type Identity struct {
 // When is when a fact happened: an instant, or a half-open period [From, To)
 // for period totals. Exactly one of the two is set.
 type When struct {
-	Occurred time.Time // UTC instant; zero for period totals
-	Period   Period    // zero for single facts
+	// Occurred is the instant; zero for period totals. In a fact that was
+	// taken in, it is told by the facility's own clock (LocalTime), so that
+	// its calendar day is the facility's.
+	Occurred time.Time
+	Period   Period // zero for single facts
 }
 
 // Period is a half-open span of local calendar days at the facility.

@@ -130,11 +130,22 @@ func short(b []byte) [16]byte {
 	return [16]byte(sum[:16])
 }
 
+// LocalTime tells an instant by the clock of a place, as an offset from UTC in
+// whole minutes: what is written down keeps the day and hour that people there
+// saw, whatever becomes of the rules of their time zone.
+func LocalTime(t time.Time, loc *time.Location) time.Time {
+	_, offset := t.In(loc).Zone()
+	if offset -= offset % 60; offset == 0 {
+		return t.UTC()
+	}
+	return t.In(time.FixedZone("", offset))
+}
+
 // Month is the month of a fact as yyyymm: of an instant in the given time
 // zone, of a period its first day's. It is "" when neither is set or readable.
 func Month(w When, loc *time.Location) string {
 	if !w.Occurred.IsZero() {
-		t := w.Occurred.In(loc)
+		t := LocalTime(w.Occurred, loc)
 		return fmt.Sprintf("%04d%02d", t.Year(), int(t.Month()))
 	}
 	if day, ok := w.Period.From.Day(); ok {

@@ -105,6 +105,8 @@ func (t *texts) pack(b []byte, f flow.Fact) []byte {
 		p.count(1)
 		p.signed(f.When.Occurred.Unix())
 		p.count(f.When.Occurred.Nanosecond())
+		_, offset := f.When.Occurred.Zone()
+		p.signed(int64(offset))
 	}
 	p.text(string(f.When.Period.From))
 	p.text(string(f.When.Period.To))
@@ -199,7 +201,11 @@ func (t *texts) unpack(b []byte) flow.Fact {
 	f.Facility = facility.ID(u.text())
 	if u.count() == 1 {
 		sec := u.signed()
-		f.When.Occurred = time.Unix(sec, int64(u.count())).UTC()
+		at := time.Unix(sec, int64(u.count()))
+		f.When.Occurred = at.UTC()
+		if offset := int(u.signed()); offset != 0 {
+			f.When.Occurred = at.In(time.FixedZone("", offset))
+		}
 	}
 	f.When.Period = flow.Period{From: flow.Date(u.text()), To: flow.Date(u.text())}
 	f.Measure = flow.Measure(u.text())

@@ -22,20 +22,20 @@ func (s *Service) prepare(t *task, item Item) error {
 	t.meta = meta
 	switch c := item.Command.(type) {
 	case ledger.Record:
-		t.stream, c.Warnings, err = s.check(c.Fact, c.Warnings)
+		t.stream, c.Warnings, err = s.check(&c.Fact, c.Warnings)
 		t.command = c
 	case ledger.Replace:
-		t.stream, c.Warnings, err = s.check(c.Fact, c.Warnings)
+		t.stream, c.Warnings, err = s.check(&c.Fact, c.Warnings)
 		t.command = c
 	case ledger.Correct:
 		// Where it stands now, and so whether it moves, is asked when the
 		// identity is reserved.
 		t.alone = true
-		t.stream, c.Warnings, err = s.check(c.Fact, c.Warnings)
+		t.stream, c.Warnings, err = s.check(&c.Fact, c.Warnings)
 		t.command = c
 	case ledger.Move:
 		t.alone = true
-		t.stream, c.Warnings, err = s.check(c.Fact, c.Warnings)
+		t.stream, c.Warnings, err = s.check(&c.Fact, c.Warnings)
 		t.command = ledger.Correct{Fact: c.Fact, Reason: c.Reason, Warnings: c.Warnings}
 	case ledger.Cancel:
 		t.alone = true
@@ -59,8 +59,9 @@ func (s *Service) prepare(t *task, item Item) error {
 }
 
 // check applies the rule catalogue to a fact and tells the ledger that it
-// belongs to, with its warnings added to those given.
-func (s *Service) check(f flow.Fact, warnings []fault.Violation) (string, []fault.Violation, error) {
+// belongs to, with its warnings added to those given. The fact's time is told
+// by the facility's clock afterwards.
+func (s *Service) check(f *flow.Fact, warnings []fault.Violation) (string, []fault.Violation, error) {
 	known := flow.Context{Now: s.deps.Now(), KnownArea: s.deps.Register.KnownArea, KnownFacility: s.deps.Register.KnownFacility}
 	entry, ok := s.deps.Register.Facility(f.Facility)
 	if ok {
@@ -70,7 +71,7 @@ func (s *Service) check(f flow.Fact, warnings []fault.Violation) (string, []faul
 		}
 	}
 	var errs []fault.Violation
-	for _, v := range flow.Check(f, known) {
+	for _, v := range flow.Check(*f, known) {
 		if v.Severity == fault.Error {
 			errs = append(errs, v)
 		} else {
@@ -84,7 +85,10 @@ func (s *Service) check(f flow.Fact, warnings []fault.Violation) (string, []faul
 		// The catalogue refuses an unknown facility; without one there is no ledger.
 		return "", nil, fault.New(fault.Invalid, "facility %q is not registered", f.Facility)
 	}
-	return ledger.KeyOf(f, entry.Location).Stream(), warnings, nil
+	if !f.When.Occurred.IsZero() {
+		f.When.Occurred = flow.LocalTime(f.When.Occurred, entry.Location)
+	}
+	return ledger.KeyOf(*f, entry.Location).Stream(), warnings, nil
 }
 
 func errNoZone(e register.FacilityEntry) error {

@@ -33,14 +33,10 @@ func days(f flow.Fact, stream string) (span, error) {
 	if err != nil {
 		return span{}, fmt.Errorf("single fact in ledger %s: %w", stream, err)
 	}
-	next := first.AddDate(0, 1, 0)
-	day := midnight(f.When.Occurred)
-	switch { // one day of grace on either side: the month is the facility's own
-	case day.Equal(first.AddDate(0, 0, -1)):
-		day = first
-	case day.Equal(next):
-		day = next.AddDate(0, 0, -1)
-	case day.Before(first), day.After(next):
+	// The fact's time is told by the facility's clock: its day is the day there.
+	y, m, d := f.When.Occurred.Date()
+	day := time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	if y != first.Year() || m != first.Month() {
 		return span{}, fmt.Errorf("fact of %s in ledger %s", f.When.Occurred, stream)
 	}
 	s := span{year: first.Year(), month: int(first.Month()), period: first.Format("2006-01"), at: instant(f.When.Occurred)}
@@ -73,9 +69,4 @@ func (s span) bounded(on, until time.Time) (span, error) {
 	}
 	s.on, s.until = on.Format(time.DateOnly), until.Format(time.DateOnly)
 	return s, nil
-}
-
-func midnight(t time.Time) time.Time {
-	y, m, d := t.UTC().Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }

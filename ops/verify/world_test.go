@@ -119,7 +119,8 @@ func history(t *testing.T) *memory.Log {
 		f.When.Period = p
 		put("ledger-"+plant+"-2024", event.Recorded{Revision: 1, Fact: f, BookedIn: "202405"})
 	}
-	for _, at := range []time.Time{time.Date(2024, 1, 31, 23, 30, 0, 0, time.UTC), time.Date(2024, 3, 1, 0, 10, 0, 0, time.UTC), time.Date(2024, 2, 29, 23, 59, 59, 999_999_999, time.UTC)} {
+	east, west := time.FixedZone("", 3600), time.FixedZone("", -3*3600)
+	for _, at := range []time.Time{time.Date(2024, 2, 1, 0, 30, 0, 0, east), time.Date(2024, 2, 29, 21, 10, 0, 0, west), time.Date(2024, 2, 29, 23, 59, 59, 999_999_999, time.UTC)} {
 		f := fact(flow.Received)
 		f.When.Occurred, f.Material.Hazardous, f.Tags = at, nil, nil
 		put(month, event.Recorded{Revision: 2, Reason: "came back", Fact: f})

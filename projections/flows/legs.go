@@ -104,9 +104,8 @@ func outputMeasure(r flow.OutputRole) (string, error) {
 	return "", fmt.Errorf("role %q is unknown", r)
 }
 
-// spanOf puts a time into columns. The day of a load is its day in UTC, held
-// inside the ledger's month: the month is the facility's own, and an event
-// does not carry the facility's time zone.
+// spanOf puts a time into columns. The day of a load is the facility's own:
+// its time is told by the facility's clock, and lies in the ledger's month.
 func spanOf(w flow.When, key ledger.Key) (span, error) {
 	if w.IsPeriod() {
 		return spanOfPeriod(w.Period)
@@ -118,22 +117,13 @@ func spanOf(w flow.When, key ledger.Key) (span, error) {
 	if err != nil {
 		return span{}, fmt.Errorf("ledger %s: %w", key.Stream(), err)
 	}
-	at := w.Occurred.UTC()
+	at := w.Occurred
 	day := time.Date(at.Year(), at.Month(), at.Day(), 0, 0, 0, 0, time.UTC)
-	if last := first.AddDate(0, 1, -1); day.After(last) {
-		if day.After(last.AddDate(0, 0, 1)) {
-			return span{}, fmt.Errorf("fact of %s stands in ledger %s", at.Format(time.RFC3339), key.Stream())
-		}
-		day = last
-	}
-	if day.Before(first) {
-		if day.Before(first.AddDate(0, 0, -1)) {
-			return span{}, fmt.Errorf("fact of %s stands in ledger %s", at.Format(time.RFC3339), key.Stream())
-		}
-		day = first
+	if day.Before(first) || !day.Before(first.AddDate(0, 1, 0)) {
+		return span{}, fmt.Errorf("fact of %s stands in ledger %s", at.Format(time.RFC3339), key.Stream())
 	}
 	return span{
-		on: day, until: day.AddDate(0, 0, 1), at: at,
+		on: day, until: day.AddDate(0, 0, 1), at: at.UTC(),
 		year: uint16(first.Year()), month: uint8(first.Month()), period: key.Period[:4] + "-" + key.Period[4:],
 	}.checked()
 }

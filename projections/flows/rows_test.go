@@ -104,7 +104,7 @@ func samples() []sample {
 	}})
 	// 1 March in Copenhagen is still February in UTC: the ledger's month wins.
 	night := fact(flow.Received)
-	night.When.Occurred = time.Date(2024, 2, 29, 23, 30, 0, 0, time.UTC)
+	night.When.Occurred = time.Date(2024, 3, 1, 0, 30, 0, 0, time.FixedZone("", 3600)) // Copenhagen: the day before in UTC
 	all = append(all, sample{"recorded-first-hour-of-the-month", ledger, event.Recorded{Revision: 1, Fact: night}})
 	month := fact(flow.PeriodReported)
 	month.When.Period = flow.Period{From: "2024-02-01", To: "2024-03-01"}
