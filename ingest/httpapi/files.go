@@ -123,7 +123,7 @@ func (h *Handler) getReport(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer report.Close() //nolint:errcheck // a file that was only read
-	timed := &timedWriter{w: w, control: http.NewResponseController(w), idle: h.cfg.IdleTimeout}
+	timed := &timedWriter{w: w, h: h}
 	if asCSV {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		w.Header().Set("Content-Disposition", `attachment; filename="report.csv"`)
@@ -206,16 +206,13 @@ func joined(texts []string) string {
 
 // timedWriter gives each write its own time.
 type timedWriter struct {
-	w       io.Writer
-	control *http.ResponseController
-	idle    time.Duration
+	w http.ResponseWriter
+	h *Handler
 }
 
 // Write writes with a deadline.
 func (t *timedWriter) Write(p []byte) (int, error) {
-	if err := t.control.SetWriteDeadline(time.Now().Add(t.idle)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
-	}
+	t.h.writeBy(t.w, time.Now().Add(t.h.cfg.IdleTimeout))
 	return t.w.Write(p)
 }
 

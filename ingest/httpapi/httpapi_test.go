@@ -9,8 +9,10 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
@@ -211,4 +213,21 @@ func TestOwnHosts(t *testing.T) {
 	for _, host := range []string{"", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1", "[::2]"} {
 		require.False(t, h.ownHost(host), host)
 	}
+}
+
+// deadlines notes what a handler asks of the connection.
+type deadlines struct {
+	http.ResponseWriter
+	last time.Time
+	set  int
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error { d.last, d.set = t, d.set+1; return nil }
+
+func TestNoDeadlineIsLeftOnTheConnection(t *testing.T) {
+	h := New(Config{}, Deps{Imports: failing{fault.New(fault.Unavailable, "away")}})
+	d := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	h.ServeHTTP(d, httptest.NewRequest(http.MethodGet, "/v1/imports/1", nil))
+	require.Equal(t, 2, d.set)
+	require.True(t, d.last.IsZero())
 }

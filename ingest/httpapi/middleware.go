@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -117,6 +118,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = body
 	}
 	out := &counting{ResponseWriter: w}
+	// A deadline of this answer must not meet the next request of the
+	// connection, which another part may serve.
+	defer h.writeBy(out, time.Time{})
 	_, pattern := h.mux.Handler(r)
 	route := "none"
 	if _, path, ok := strings.Cut(pattern, " "); ok {
@@ -148,6 +152,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.mux.ServeHTTP(out, r)
+}
+
+// writeBy sets the time until which the answer can be written; the zero time
+// is none. A connection that is gone says so at the next write.
+func (h *Handler) writeBy(w http.ResponseWriter, t time.Time) {
+	if err := http.NewResponseController(w).SetWriteDeadline(t); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		h.log.Debug("write deadline not set", "error", err)
+	}
 }
 
 // noRoute tells a path that does not exist from a method that it does not have.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -142,6 +143,7 @@ func (h *Handler) write(w http.ResponseWriter, r *http.Request, status int, cont
 		return
 	}
 	w.Header().Set("Content-Type", contentType)
+	h.writeBy(w, time.Now().Add(h.cfg.IdleTimeout))
 	w.WriteHeader(status)
 	if _, err := w.Write(append(text, '\n')); err != nil {
 		note(r.Context(), err)

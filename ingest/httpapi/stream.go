@@ -49,9 +49,7 @@ func (h *Handler) postLines(w http.ResponseWriter, r *http.Request, body io.Read
 			note(r.Context(), c.err)
 			results = append(results, brokenOff(c.err, line+1))
 		}
-		if err := control.SetWriteDeadline(time.Now().Add(h.cfg.IdleTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return nil //nolint:nilerr // the connection is gone: nobody is left to answer
-		}
+		h.writeBy(w, time.Now().Add(h.cfg.IdleTimeout))
 		for _, res := range results {
 			if err := json.MarshalEncode(out, res); err != nil {
 				note(r.Context(), err)
