@@ -28,9 +28,6 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDirEnv); dir != "" {
 		os.Exit(serveUntilKilled(dir))
 	}
-	// The official client never ends some goroutines of its connections, and
-	// the tests' own clients are closed after their node; what is looked for
-	// here is what this package starts.
 	goleak.VerifyTestMain(m)
 }
 
