@@ -1,3 +1,5 @@
+//go:build linux
+
 package clickhouse_test
 
 import (
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stofstrom/stofstrom/ops/embedded/clickhouse"
@@ -137,7 +140,9 @@ func TestRequestsMeetAnExceptionWhileTheEngineIsAway(t *testing.T) {
 }
 
 func TestHungEngineIsKilledAndStartedAgain(t *testing.T) {
+	registry := prometheus.NewRegistry()
 	server := clickhousetest.Start(t, func(c *clickhouse.Config) {
+		c.Registerer = registry
 		c.Limits.LivenessInterval, c.Limits.LivenessTime = 20*time.Millisecond, 300*time.Millisecond
 	})
 	conn := clickhousetest.Open(t, server.Admin)
@@ -147,6 +152,29 @@ func TestHungEngineIsKilledAndStartedAgain(t *testing.T) {
 	newEngine(t, server, pid)
 	require.NoError(t, conn.Ping(t.Context()))
 	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH)
+	count := scrape(t, registry)
+	require.Positive(t, count["stofstrom_clickhouse_engine_hangs_total"])
+	require.Positive(t, count["stofstrom_clickhouse_engine_restarts_total"])
+}
+
+// TestRestartsComeLessAndLessOften kills the engine as soon as it is back, and
+// measures how long each pause was.
+func TestRestartsComeLessAndLessOften(t *testing.T) {
+	server := clickhousetest.Start(t, func(c *clickhouse.Config) {
+		c.Limits.RestartDelay, c.Limits.RestartDelayMax = 50*time.Millisecond, 10*time.Second
+	})
+	var pauses []time.Duration
+	for range 4 {
+		pid, ok := server.EnginePID()
+		require.True(t, ok)
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		killed := time.Now()
+		newEngine(t, server, pid)
+		pauses = append(pauses, time.Since(killed))
+	}
+	// 50, 100, 200, 400 ms and the time to start each.
+	require.GreaterOrEqual(t, pauses[3], 400*time.Millisecond, "%v", pauses)
+	require.Greater(t, pauses[3], pauses[0], "%v", pauses)
 }
 
 func TestEngineDiesWithItsParentAndTheFolderIsFreeAgain(t *testing.T) {

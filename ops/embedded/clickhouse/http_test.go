@@ -1,3 +1,5 @@
+//go:build linux
+
 package clickhouse_test
 
 import (
@@ -345,6 +347,24 @@ func TestLimitsOfTheAccounts(t *testing.T) {
 	require.Eventually(t, func() bool { return code(researcher.Exec(t.Context(), "SELECT throwIf(1)")) == 202 }, 3*time.Second, time.Millisecond, "one query at a time")
 	require.EqualValues(t, 159, code(<-first))
 
+	require.EqualValues(t, 497, code(researcher.Exec(t.Context(), "SELECT file('x')")))
+	require.NoError(t, admin.Exec(t.Context(), "CREATE TABLE m (a UInt8) ENGINE = Memory"))
+	require.NoError(t, admin.Exec(t.Context(), "INSERT INTO m FORMAT TSV\n1\n"))
+	count := scrape(t, registry)
+	require.EqualValues(t, 1, count["stofstrom_clickhouse_requests_total researcher refused"])
+	require.EqualValues(t, 1, count["stofstrom_clickhouse_guard_refusals_total"])
+	require.Positive(t, count["stofstrom_clickhouse_insert_body_bytes_total"])
+	require.EqualValues(t, 1, count["stofstrom_clickhouse_engine_up"])
+	require.GreaterOrEqual(t, count["stofstrom_clickhouse_requests_total researcher error"], 6.0)
+	require.EqualValues(t, 1, count["stofstrom_clickhouse_requests_total admin error"])
+	require.Positive(t, count["stofstrom_clickhouse_request_duration_seconds researcher"])
+	require.Contains(t, count, "stofstrom_clickhouse_running_requests researcher")
+}
+
+// scrape returns every metric by its name and label values; of a histogram the
+// number of observations.
+func scrape(t *testing.T, registry *prometheus.Registry) map[string]float64 {
+	t.Helper()
 	families, err := registry.Gather()
 	require.NoError(t, err)
 	count := map[string]float64{}
@@ -357,9 +377,5 @@ func TestLimitsOfTheAccounts(t *testing.T) {
 			count[key] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
 		}
 	}
-	require.EqualValues(t, 1, count["stofstrom_clickhouse_engine_up"])
-	require.GreaterOrEqual(t, count["stofstrom_clickhouse_requests_total researcher error"], 6.0)
-	require.EqualValues(t, 1, count["stofstrom_clickhouse_requests_total admin error"])
-	require.Positive(t, count["stofstrom_clickhouse_request_duration_seconds researcher"])
-	require.Contains(t, count, "stofstrom_clickhouse_insert_body_bytes_total")
+	return count
 }
