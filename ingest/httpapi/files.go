@@ -224,8 +224,13 @@ func packedFault(err error) error {
 		return &fault.Fault{Kind: fault.TooLarge, Detail: "the body unpacks to too much", Cause: err,
 			Violations: []fault.Violation{{Rule: large.Rule, Field: "body", Value: fmt.Sprint(large.Limit), Message: large.Error()}}}
 	case table.IsPacking(err):
-		return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed body is damaged or cut short", Cause: err,
-			Violations: []fault.Violation{{Rule: "body-damaged", Field: "body", Message: "the compressed body is damaged or cut short"}}}
+		return damagedBody(err)
 	}
 	return err
+}
+
+func damagedBody(cause error) error {
+	const what = "the compressed body is damaged, cut short, or not what its Content-Encoding says"
+	return &fault.Fault{Kind: fault.Malformed, Detail: what, Cause: cause,
+		Violations: []fault.Violation{{Rule: "body-damaged", Field: "body", Message: what}}}
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -129,7 +130,11 @@ func (h *Handler) plainBody(w http.ResponseWriter, r *http.Request, stream bool)
 			io.Closer
 		}{timed, body}, nil
 	case "gzip", "zstd":
-		plain, err := table.Unpack(timed, limits)
+		packed := bufio.NewReader(timed)
+		if beginning, err := packed.Peek(4); err == nil && !table.IsPacked(beginning) {
+			return nil, damagedBody(nil)
+		}
+		plain, err := table.Unpack(packed, limits)
 		if err != nil {
 			return nil, packedFault(err)
 		}

@@ -125,6 +125,29 @@ func TestReplacementCancelsWhatIsGoneAndRecordsWhatIsNew(t *testing.T) {
 	require.Equal(t, n, facts)
 }
 
+func TestARowThatWasCancelledIsNotRevivedByAccident(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	const n = 50
+	w.send(m, wdi, realFile(t, n, nil))
+	replace := wdi
+	replace.Replace, replace.Reason = true, "the last row was wrong"
+	job, _ := w.send(m, replace, realFile(t, n-1, nil))
+	require.Equal(t, map[string]int64{"already_recorded": n - 1, "cancelled": 1}, job.Counts)
+
+	// The old file again: nothing is missing, one row is new, and was cancelled.
+	job, lines := w.send(m, wdi, realFile(t, n, nil))
+	require.Equal(t, map[string]int64{"already_recorded": n - 1, "conflict": 1}, job.Counts)
+	require.Contains(t, lines[n-1].Detail, "replace=true")
+	facts, _ := w.total()
+	require.Equal(t, n-1, facts)
+
+	job, _ = w.send(m, replace, realFile(t, n, nil))
+	require.Equal(t, map[string]int64{"already_recorded": n - 1, "recorded": 1}, job.Counts)
+	facts, _ = w.total()
+	require.Equal(t, n, facts)
+}
+
 func TestBrokenRowsAreNamedAndAllOthersRecorded(t *testing.T) {
 	w := newWorld(t)
 	m, _ := w.manager(nil)

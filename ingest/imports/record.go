@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -284,7 +285,11 @@ func (r *run) lineOf(ctx context.Context, at int, c ledger.Command, res intake.R
 		if !errors.As(res.Err, &f) || f.Kind == fault.Internal {
 			return Line{}, fmt.Errorf("record line %d: %w", at, res.Err)
 		}
-		return refusal(at, f, dec), nil
+		line := refusal(at, f, dec)
+		if _, isRecord := c.(ledger.Record); isRecord && r.bound.Keyless() && wasThere(f) {
+			line.Detail += "; sent with replace=true and a reason, the file brings it back"
+		}
+		return line, nil
 	}
 	line := Line{Line: at, EventID: res.EventID.String(), Warnings: named(res.Warnings, at, dec)}
 	switch res.Status {
@@ -311,6 +316,11 @@ func (r *run) lineOf(ctx context.Context, at int, c ledger.Command, res intake.R
 		}
 	}
 	return line, nil
+}
+
+// wasThere tells that an identity was recorded and does not count any more.
+func wasThere(f *fault.Fault) bool {
+	return f.Kind == fault.Cancelled || slices.ContainsFunc(f.Violations, func(v fault.Violation) bool { return v.Rule == flow.RuleReplaced })
 }
 
 // mine tells whether a row that is recorded already was recorded by this job

@@ -53,13 +53,13 @@ func Unpack(src io.Reader, limits UnpackLimits) (io.ReadCloser, error) {
 	}
 	u := &unpacked{packed: packed, limits: limits, close: func() error { return nil }}
 	switch {
-	case len(magic) >= 2 && magic[0] == 0x1f && magic[1] == 0x8b:
+	case isGzip(magic):
 		z, err := gzip.NewReader(head)
 		if err != nil {
 			return nil, fmt.Errorf("read gzip: %w", err)
 		}
 		u.src, u.close, u.bounded = z, z.Close, true
-	case len(magic) == 4 && string(magic) == "\x28\xb5\x2f\xfd":
+	case isZstd(magic):
 		z, err := zstd.NewReader(head, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20))
 		if err != nil {
 			return nil, fmt.Errorf("read zstd: %w", err)
@@ -77,6 +77,13 @@ func Unpack(src io.Reader, limits UnpackLimits) (io.ReadCloser, error) {
 	}
 	return readCloser{plain, u.close}, nil
 }
+
+// IsPacked tells whether a file that begins so is one that Unpack unpacks. Four
+// bytes are enough to tell.
+func IsPacked(beginning []byte) bool { return isGzip(beginning) || isZstd(beginning) }
+
+func isGzip(b []byte) bool { return len(b) >= 2 && b[0] == 0x1f && b[1] == 0x8b }
+func isZstd(b []byte) bool { return len(b) >= 4 && string(b[:4]) == "\x28\xb5\x2f\xfd" }
 
 type readCloser struct {
 	io.Reader
