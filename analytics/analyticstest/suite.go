@@ -37,6 +37,7 @@ type Options struct {
 
 // Run holds a home of the tables to what questions are promised.
 func Run(t *testing.T, o Options) {
+	t.Helper()
 	t.Run("OK golden answers over the seed", func(t *testing.T) { golden(t, o) })
 	for seed := range o.Worlds {
 		w := Random(uint64(seed), o.Facts) //nolint:gosec // a small number
@@ -156,6 +157,7 @@ func measures(t *testing.T, s *analytics.Service, w World) {
 // golden asks the questions of the golden files over the seed. A file holds the
 // question as a URL query in its first line, then the answer or the refusal.
 func golden(t *testing.T, o Options) {
+	t.Helper()
 	w := Seed()
 	s, err := analytics.New(analytics.DefaultConfig(), analytics.Deps{Conn: o.Open(t, w)})
 	require.NoError(t, err)

@@ -231,7 +231,8 @@ func (d *Decoder) mismatch(field, want string) {
 
 // mistyped notes a value of the wrong type that was read.
 func (d *Decoder) mistyped(field string, raw jsontext.Value, want string) {
-	kind, value := raw.Kind(), ""
+	kind := raw.Kind()
+	var value string
 	switch kind {
 	case jsontext.KindBeginObject:
 		value = "{…}"
@@ -339,6 +340,7 @@ func (d *Decoder) digits(field string) string {
 		return string(d.unquoted(raw))
 	case jsontext.KindNumber:
 		return string(raw)
+	default:
 	}
 	d.mistyped(field, raw, "a number, or a string that holds one")
 	return ""

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -120,7 +121,7 @@ func (s *fakeServer) store(in streams.Streams_AppendServer, answer bool) error {
 	var proposed []*streams.AppendReq_ProposedMessage
 	for {
 		req, err := in.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

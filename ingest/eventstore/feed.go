@@ -204,7 +204,7 @@ func (f *feed) next(ctx context.Context) (eventlog.Batch, error) {
 // not say that a subscription has caught up.
 func (f *feed) probe(ctx context.Context) {
 	at := f.buffer.end()
-	caughtUp := false
+	var caughtUp bool
 	var err error
 	if f.source.stream != "" {
 		var last eventlog.Expected

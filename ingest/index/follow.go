@@ -27,7 +27,7 @@ func (ix *Index) Apply(events []Followed) error {
 		return err
 	}
 	batch := ix.db.NewBatch()
-	defer batch.Close() //nolint:errcheck // closing a committed batch only frees it
+	defer batch.Close()
 	var buf []byte
 	for _, f := range events {
 		var err error

@@ -43,7 +43,7 @@ func (s *Service) Run(ctx context.Context) error {
 	writers.Wait()
 	drain.Stop()
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // being told to stop is how Run ends
+		return nil // being told to stop is how Run ends
 	}
 	return err
 }

@@ -18,7 +18,7 @@ const memoSize = 8192
 // comes again costs one look-up and no allocation.
 type memo[T any] struct{ known map[string]T }
 
-func (m *memo[T]) get(raw []byte, make_ func(string) T) T {
+func (m *memo[T]) get(raw []byte, produce func(string) T) T {
 	if got, ok := m.known[string(raw)]; ok {
 		return got
 	}
@@ -26,7 +26,7 @@ func (m *memo[T]) get(raw []byte, make_ func(string) T) T {
 		m.known = make(map[string]T)
 	}
 	text := string(raw)
-	got := make_(text)
+	got := produce(text)
 	m.known[text] = got
 	return got
 }
@@ -125,7 +125,7 @@ func slug(name string) string {
 	var b strings.Builder
 	dash := false
 	for _, r := range spelled.Replace(strings.ToLower(name)) {
-		if r > unicode.MaxASCII || !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') {
+		if r > unicode.MaxASCII || (r < 'a' || r > 'z') && (r < '0' || r > '9') {
 			dash = true
 			continue
 		}
@@ -166,7 +166,7 @@ func layoutOf(s string) (string, error) {
 		b.WriteString(goes)
 		s = s[len(token):]
 	}
-	if !(seen["yyyy"] || seen["yy"]) || !seen["mm"] || !seen["dd"] {
+	if !seen["yyyy"] && !seen["yy"] || !seen["mm"] || !seen["dd"] {
 		return "", errors.New("a layout needs year, month and day")
 	}
 	return b.String(), nil

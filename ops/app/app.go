@@ -9,6 +9,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,8 +88,8 @@ func lay(cfg *config.Config, deps Deps) (*foundation, error) {
 }
 
 // listen binds an address, and explains a port that is taken.
-func listen(option, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+func listen(ctx context.Context, option, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, surroundings{fmt.Errorf("%s: %s is taken by another program; choose another with --%s: %w", option, address, option, err)}
 	}

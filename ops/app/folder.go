@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -119,7 +120,7 @@ func (f *folder) address(name, configured, usual string) (string, error) {
 
 // freeAddress binds an address and lets it go again.
 func freeAddress(address string) (string, error) {
-	l, err := net.Listen("tcp", address)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -48,8 +49,8 @@ func (f *foundation) questions(db *tables.DB) (route, error) {
 // a port that is taken is known before anything is started, and health can be
 // asked while the program starts. What it serves comes with openGate.
 func (f *foundation) listening(api *string, g *gate, readiness func() []telemetry.Readiness) stage {
-	return stage{name: "http", start: func(context.Context) (running, error) {
-		listener, err := listen("listen", f.cfg.Listen)
+	return stage{name: "http", start: func(ctx context.Context) (running, error) {
+		listener, err := listen(ctx, "listen", f.cfg.Listen)
 		if err != nil {
 			return running{}, err
 		}
@@ -71,7 +72,9 @@ func (f *foundation) listening(api *string, g *gate, readiness func() []telemetr
 			}
 			// The gate has let every request end that could: nothing is lost.
 			err := server.Close()
-			<-failed
+			if served := <-failed; !errors.Is(served, http.ErrServerClosed) {
+				err = errors.Join(err, served)
+			}
 			return err
 		}}, nil
 	}}

@@ -189,7 +189,7 @@ func judge(file, p string) error {
 	folder := strings.SplitN(file, "/", 2)[0]
 	i := slices.IndexFunc(rules, func(r rule) bool { return r.folder == folder })
 	if i < 0 {
-		return errors.New("Go code lives below domain, ingest, projections, analytics and ops")
+		return errors.New("the code of this module lives below domain, ingest, projections, analytics and ops")
 	}
 	r := rules[i]
 	if own, ok := strings.CutPrefix(p, Module+"/"); ok {

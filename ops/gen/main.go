@@ -44,7 +44,7 @@ func run(dir string) error {
 		if err := os.WriteFile(name, out.Bytes(), 0o644); err != nil {
 			return err
 		}
-		fmt.Println("wrote", name)
+		fmt.Fprintln(os.Stdout, "wrote", name)
 	}
 	return nil
 }

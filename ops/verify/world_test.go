@@ -55,12 +55,12 @@ func history(t *testing.T) *memory.Log {
 		require.NoError(t, err)
 		return e
 	}
-	for i, a := range []area.Area{
+	for _, a := range []area.Area{
 		{ID: "dk", Level: area.Country, Name: "Danmark", Country: "DK"},
 		{ID: "dk-1085", Level: area.Region, Name: "Region Sjælland", Country: "DK", Parent: "dk", NUTS: "DK02"},
 		{ID: "dk-0265", Level: area.Municipality, Name: "Roskilde", Country: "DK", Code: "0265", Parent: "dk-1085", Centre: area.Point{Lat: 55.6415, Lon: 12.0803}},
 	} {
-		put("areas-dk", event.AreaRegistered{Revision: uint32(i%1 + 1), Source: "built-in", Area: a}) //nolint:gosec // 1
+		put("areas-dk", event.AreaRegistered{Revision: 1, Source: "built-in", Area: a})
 	}
 	for i, name := range []string{"Genbrug", "Genbrugsplads"} {
 		put("facility-"+plant, event.FacilityRegistered{Revision: uint32(i + 1), Source: "test", Facility: facility.Facility{ //nolint:gosec // small
@@ -84,10 +84,12 @@ func history(t *testing.T) *memory.Log {
 		switch k {
 		case flow.Dispatched, flow.Rejected, flow.Reused, flow.Exported, flow.PeriodReported:
 			f.Target = flow.Place{Area: "dk-1085", Facility: "dk-p-2"}
+		default:
 		}
 		switch k {
 		case flow.Sorted, flow.Reused, flow.Recycled, flow.Incinerated:
 			f.Outputs = []flow.Output{{Role: flow.RoleOutput, Material: flow.Material{Waste: "191204"}, Net: 7}, {Role: flow.RoleLoss, Net: 3}}
+		default:
 		}
 		switch k {
 		case flow.Rejected:

@@ -100,7 +100,7 @@ type Runner struct {
 	err     error         // guarded by mu; why Run returned
 }
 
-// ErrStopped: the runner is no longer running, so that the position waited for
+// ErrStopped tells that the runner is no longer running, so that the position waited for
 // will not come.
 var ErrStopped = errors.New("projector stopped")
 

@@ -13,6 +13,7 @@ import (
 )
 
 func appendRoundTrip(t *testing.T, l fixture) {
+	t.Helper()
 	stream := l.stream("ledger", 202601)
 	events := propose(3)
 	events[1].Meta = nil

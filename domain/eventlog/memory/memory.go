@@ -198,7 +198,7 @@ func (l *Log) decide(name string, expected eventlog.Expected, events []eventlog.
 	if !exists && !expected.IsAny() {
 		return eventlog.Appended{}, wrong
 	}
-	first, found := 0, 0
+	var first, found int
 	switch {
 	case expected.IsAny():
 		first, found = l.findAny(s, events)

@@ -58,7 +58,7 @@ func serveNode(args []string) error {
 	}
 	go func() {
 		<-n.Ready()
-		fmt.Println(n.Addr())
+		fmt.Fprintln(os.Stdout, n.Addr())
 	}()
 	return n.Run(ctx)
 }
@@ -122,6 +122,7 @@ func (p *nodeProcess) start() error {
 }
 
 func (p *nodeProcess) supervise(tb testing.TB) {
+	tb.Helper()
 	for {
 		p.mu.Lock()
 		cmd := p.cmd

@@ -27,7 +27,10 @@ type engine struct {
 	databases atomic.Int64
 }
 
-func start(tb testing.TB) *engine { return &engine{Server: clickhousetest.Start(tb)} }
+func start(tb testing.TB) *engine {
+	tb.Helper()
+	return &engine{Server: clickhousetest.Start(tb)}
+}
 
 // empty opens a database of its own, not migrated.
 func (e *engine) empty(tb testing.TB) *clickhouse.DB {

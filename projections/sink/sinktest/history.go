@@ -48,7 +48,7 @@ func newHistory(tb testing.TB, seed uint64, n int) *history {
 	}
 	for i := range n {
 		var ev event.Event
-		stream := ""
+		var stream string
 		draw := rng.IntN(20)
 		if len(live) < 3 && draw < 9 {
 			draw = 19

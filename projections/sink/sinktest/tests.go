@@ -128,6 +128,7 @@ func (sc *scene) finish(ctx context.Context, s sink.Sink, rows int, fault runner
 }
 
 func deadline(tb testing.TB) context.Context {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	tb.Cleanup(cancel)
 	return ctx
