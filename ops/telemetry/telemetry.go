@@ -75,7 +75,7 @@ type Readiness struct {
 
 // Handler serves /metrics, /healthz (the process runs) and /readyz (every
 // readiness holds; otherwise 503 that names those that do not).
-func Handler(reg *prometheus.Registry, logger *slog.Logger, readiness []Readiness) http.Handler {
+func Handler(reg *prometheus.Registry, logger *slog.Logger, readiness func() []Readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{
 		Registry:          reg,
@@ -87,7 +87,7 @@ func Handler(reg *prometheus.Registry, logger *slog.Logger, readiness []Readines
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		missing := map[string]string{}
-		for _, r := range readiness {
+		for _, r := range readiness() {
 			if err := r.Check(); err != nil {
 				missing[r.Name] = err.Error()
 			}
