@@ -100,6 +100,23 @@ measure received from 2019-01-01 before 2020-01-01, position 77
 `, b.String())
 }
 
+func TestTableShowsIdsOnlyWhereNamesAreShared(t *testing.T) {
+	v := func(text string) analytics.Value { return analytics.Value{Text: text, Stated: true} }
+	a := analytics.FlowAnswer{Columns: []string{"origin_area", "origin_area_id"}, Rows: []analytics.FlowRow{
+		{Values: []analytics.Value{v("Vejle"), v("dk-0630")}}, {Values: []analytics.Value{v("Ribe"), v("dk-0561")}},
+	}}
+	var b bytes.Buffer
+	require.NoError(t, WriteTable(&b, a, 0))
+	require.NotContains(t, b.String(), "dk-0630")
+	require.Contains(t, b.String(), "Ribe")
+
+	a.Rows[1].Values[0] = v("Vejle")
+	b.Reset()
+	require.NoError(t, WriteTable(&b, a, 0))
+	require.Contains(t, b.String(), "dk-0630")
+	require.Contains(t, b.String(), "dk-0561")
+}
+
 func TestNetflowTable(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, WriteNetflow(&b, []analytics.AreaBalance{

@@ -19,6 +19,7 @@ const noValue = "–"
 // at which position. At most maxRows rows are shown, and a line says how many
 // are not; 0 shows all. The total is always over all rows.
 func WriteTable(w io.Writer, a analytics.FlowAnswer, maxRows int) error {
+	a = withoutPlainIDs(a)
 	shown := a.Rows
 	if maxRows > 0 && len(shown) > maxRows {
 		shown = shown[:maxRows]
@@ -46,6 +47,48 @@ func WriteTable(w io.Writer, a analytics.FlowAnswer, maxRows int) error {
 		return fmt.Errorf("write answer as a table: %w", err)
 	}
 	return nil
+}
+
+// withoutPlainIDs leaves out the columns of ids that tell no more than the
+// names before them.
+func withoutPlainIDs(a analytics.FlowAnswer) analytics.FlowAnswer {
+	var kept []int
+	for i, column := range a.Columns {
+		name, isID := strings.CutSuffix(column, "_id")
+		if !isID || i == 0 || a.Columns[i-1] != name || namesAreShared(a.Rows, i-1, i) {
+			kept = append(kept, i)
+		}
+	}
+	if len(kept) == len(a.Columns) {
+		return a
+	}
+	columns, rows := a.Columns, a.Rows
+	a.Columns, a.Rows = make([]string, len(kept)), make([]analytics.FlowRow, len(rows))
+	for to, from := range kept {
+		a.Columns[to] = columns[from]
+	}
+	for i, row := range rows {
+		values := make([]analytics.Value, len(kept))
+		for to, from := range kept {
+			values[to] = row.Values[from]
+		}
+		a.Rows[i] = analytics.FlowRow{Values: values, Amount: row.Amount}
+	}
+	return a
+}
+
+// namesAreShared tells whether a name of one column stands beside several ids
+// of the other.
+func namesAreShared(rows []analytics.FlowRow, name, id int) bool {
+	ids := map[analytics.Value]analytics.Value{}
+	for _, row := range rows {
+		known, ok := ids[row.Values[name]]
+		if ok && known != row.Values[id] {
+			return true
+		}
+		ids[row.Values[name]] = row.Values[id]
+	}
+	return false
 }
 
 // WriteNetflow writes the balances of areas as a table for a terminal, at most
