@@ -53,6 +53,17 @@ const (
 	codeReadTooMuch = 307
 )
 
+// Codes of exceptions that pass: the engine is being started, is busy, or was
+// cut off while it answered.
+const (
+	codeTooBusy       = 202 // TOO_MANY_SIMULTANEOUS_QUERIES
+	codeSocketTimeout = 209 // SOCKET_TIMEOUT
+	codeNetwork       = 210 // NETWORK_ERROR: also what a proxy answers for an engine that is away
+	codeAborted       = 236 // ABORTED
+	codeAllTried      = 279 // ALL_CONNECTION_TRIES_FAILED
+	codeCancelled     = 394 // QUERY_WAS_CANCELLED
+)
+
 // explain turns an error of a statement into a fault: the tables are away, the
 // question is too heavy, or it is our own.
 func explain(ctx context.Context, name string, err error) error {
@@ -70,6 +81,8 @@ func explain(ctx context.Context, name string, err error) error {
 	switch exception.Code {
 	case codeTimeout, codeMemory, codeTooManyRows, codeReadTooMuch:
 		return fault.Wrap(fault.TooLarge, fmt.Errorf("query %s: %w", name, err), "the question needs more time or memory than one may take; narrow it")
+	case codeTooBusy, codeSocketTimeout, codeNetwork, codeAborted, codeAllTried, codeCancelled:
+		return fault.Wrap(fault.Unavailable, fmt.Errorf("query %s: %w", name, err), "the tables cannot be reached for the moment; try again")
 	}
 	return fault.Wrap(fault.Internal, fmt.Errorf("query %s: %w", name, err), "the tables did not take the question")
 }

@@ -135,6 +135,8 @@ func TestTroubleOfTheTablesHasAKind(t *testing.T) {
 		kind fault.Kind
 	}{
 		"away":            {errors.New("connection refused"), fault.Unavailable},
+		"engine restarts": {&clickhouse.Exception{Code: 210}, fault.Unavailable},
+		"cut off":         {&clickhouse.Exception{Code: 394}, fault.Unavailable},
 		"too slow":        {&clickhouse.Exception{Code: 159}, fault.TooLarge},
 		"too much memory": {&clickhouse.Exception{Code: 241}, fault.TooLarge},
 		"a missing table": {&clickhouse.Exception{Code: 60}, fault.Internal},
