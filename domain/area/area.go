@@ -2,14 +2,20 @@
 // regions and municipalities, whatever a country calls them.
 //
 // Denmark and Sweden are built in; every other country is loaded as data. The
-// package promises that a register folded from events answers by id, by name
-// and upwards through the levels. It leaves out geometry, population, and who
-// may change a register.
+// package promises that an area without violations lies in a registered area
+// of its own country and a higher level, and that its id is fit for stream
+// names. It leaves out geometry, population, the register itself
+// (ingest/register), and who may change it.
 package area
 
 import (
 	"fmt"
 	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/stofstrom/stofstrom/domain/fault"
 )
 
 // Level is the rank of an area within its country.
@@ -22,10 +28,7 @@ const (
 	Municipality Level = "municipality" // Danish kommune, Swedish kommun, English waste planning authority
 )
 
-// Levels lists the levels from large to small.
-func Levels() []Level { return []Level{Country, Region, Municipality} }
-
-// Valid tells whether l is one of Levels.
+// Valid tells whether l is one of the levels.
 func (l Level) Valid() bool { return l.rank() > 0 }
 
 // rank is 1 for a country, more for what lies in it, 0 for no level.
@@ -71,49 +74,98 @@ const (
 	MaxCodeLength = 40
 )
 
-// FieldError tells which field of an entry breaks its rule.
-type FieldError struct {
-	Field, Value, Want string
-}
-
-func (e *FieldError) Error() string { return fmt.Sprintf("%s: %q is not %s", e.Field, e.Value, e.Want) }
+// Ids of the rules of an entry. The catalogue (domain/flow) has their sentences.
+const (
+	RuleID      = "area-id"
+	RuleLevel   = "area-level"
+	RuleName    = "area-name"
+	RuleCountry = "area-country"
+	RuleCode    = "area-code"
+	RuleNUTS    = "area-nuts"
+	RuleParent  = "area-parent"
+	RuleCentre  = "area-centre"
+)
 
 // Validate tells what is wrong with an area, field by field; nothing when it
-// can be registered. Whether its parent is registered is the register's to say.
-func (a Area) Validate() []*FieldError {
-	var errs []*FieldError
-	bad := func(field, value, want string) {
-		errs = append(errs, &FieldError{field, value[:min(len(value), 200)], want})
+// can be registered. lookup finds a registered area, for the parent.
+func (a Area) Validate(lookup func(ID) (Area, bool)) []fault.Violation {
+	var found []fault.Violation
+	bad := func(rule, field, value, want string) {
+		found = append(found, fault.Violation{
+			Rule: rule, Field: field, Value: strings.ToValidUTF8(value[:min(len(value), 200)], "\uFFFD"),
+			Message: "The " + field + " must be " + want + ".",
+		})
 	}
 	if !a.ID.Valid() {
-		bad("id", string(a.ID), "2 to 80 of a-z, 0-9 and dash")
+		bad(RuleID, "id", string(a.ID), fmt.Sprintf("2 to %d of a-z, 0-9 and dash", MaxIDLength))
 	}
 	if !a.Level.Valid() {
-		bad("level", string(a.Level), "country, region or municipality")
+		bad(RuleLevel, "level", string(a.Level), "country, region or municipality")
 	}
-	if a.Name == "" || len(a.Name) > MaxNameLength {
-		bad("name", a.Name, fmt.Sprintf("1 to %d bytes", MaxNameLength))
+	if strings.TrimSpace(a.Name) == "" || len(a.Name) > MaxNameLength || !utf8.ValidString(a.Name) || strings.ContainsFunc(a.Name, unicode.IsControl) {
+		bad(RuleName, "name", a.Name, fmt.Sprintf("1 to %d bytes of text without control characters", MaxNameLength))
 	}
 	if len(a.Country) != 2 || a.Country[0] < 'A' || a.Country[0] > 'Z' || a.Country[1] < 'A' || a.Country[1] > 'Z' {
-		bad("country", a.Country, "two capital letters of ISO 3166-1")
+		bad(RuleCountry, "country", a.Country, "two capital letters of ISO 3166-1")
+	} else if country := strings.ToLower(a.Country); a.ID.Valid() && string(a.ID) != country && !strings.HasPrefix(string(a.ID), country+"-") {
+		// So that an area never changes stream.
+		bad(RuleID, "id", string(a.ID), "an id that begins with the country, as in "+country+"-0101")
 	}
-	if len(a.Code) > MaxCodeLength {
-		bad("code", a.Code, fmt.Sprintf("at most %d bytes", MaxCodeLength))
+	if len(a.Code) > MaxCodeLength || !utf8.ValidString(a.Code) || strings.ContainsFunc(a.Code, unicode.IsControl) {
+		bad(RuleCode, "code", a.Code, fmt.Sprintf("at most %d bytes of text without control characters", MaxCodeLength))
 	}
-	if len(a.NUTS) > 5 {
-		bad("nuts", a.NUTS, "a NUTS code")
+	if !validNUTS(a.NUTS) {
+		bad(RuleNUTS, "nuts", a.NUTS, "a NUTS code such as DK011")
 	}
-	switch {
-	case a.Level == Country && a.Parent != "":
-		bad("parent", string(a.Parent), "empty for a country")
-	case a.Level != Country && (!a.Parent.Valid() || a.Parent == a.ID):
-		bad("parent", string(a.Parent), "the id of another area")
+	if want := a.parentWanted(lookup); want != "" {
+		bad(RuleParent, "parent", string(a.Parent), want)
 	}
 	if !a.Centre.Valid() {
-		bad("centre", fmt.Sprintf("%g, %g", a.Centre.Lat, a.Centre.Lon), "a place on the earth in degrees")
+		bad(RuleCentre, "centre", fmt.Sprintf("%g, %g", a.Centre.Lat, a.Centre.Lon), "a place on the earth in degrees")
 	}
-	return errs
+	return found
+}
+
+// parentWanted tells what the parent should have been; "" when it is right.
+func (a Area) parentWanted(lookup func(ID) (Area, bool)) string {
+	if a.Level == Country {
+		if a.Parent != "" {
+			return "empty for a country"
+		}
+		return ""
+	}
+	if !a.Parent.Valid() || a.Parent == a.ID {
+		return "the id of another area"
+	}
+	parent, ok := lookup(a.Parent)
+	switch {
+	case !ok:
+		return "registered"
+	case parent.Country != a.Country:
+		return "in country " + a.Country
+	case a.Level.Valid() && parent.Level.rank() >= a.Level.rank():
+		return "above the level " + string(a.Level)
+	}
+	return ""
+}
+
+// validNUTS tells whether a code is empty, or a country and up to three
+// capital letters and digits.
+func validNUTS(code string) bool {
+	if len(code) > 5 || len(code) == 1 {
+		return false
+	}
+	for i := range len(code) {
+		if c := code[i]; (c < 'A' || c > 'Z') && (i < 2 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 // StreamPrefix begins the name of every stream of areas.
 const StreamPrefix = "areas-"
+
+// Stream is the name of the stream that an area is registered in: one for
+// each country.
+func (a Area) Stream() string { return StreamPrefix + strings.ToLower(a.Country) }

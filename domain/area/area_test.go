@@ -1,29 +1,40 @@
 package area_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/stofstrom/stofstrom/domain/area"
 )
 
+// registered finds an area among the given ones.
+func registered(areas ...area.Area) func(area.ID) (area.Area, bool) {
+	byID := map[area.ID]area.Area{}
+	for _, a := range areas {
+		byID[a.ID] = a
+	}
+	return func(id area.ID) (area.Area, bool) {
+		a, ok := byID[id]
+		return a, ok
+	}
+}
+
 func TestBuiltInAreasAreWhole(t *testing.T) {
 	counts := map[string]map[area.Level]int{}
 	seen := map[area.ID]bool{}
-	r := area.NewRegister()
-	for _, a := range area.BuiltIn() {
-		require.Empty(t, r.Accept(a), "%s: a parent comes before what lies in it", a.ID)
+	all := area.BuiltIn()
+	for i, a := range all {
+		require.Empty(t, a.Validate(registered(all[:i]...)), "%s: a parent comes before what lies in it", a.ID)
 		require.False(t, seen[a.ID], a.ID)
 		seen[a.ID] = true
-		r.Put(a)
 		if counts[a.Country] == nil {
 			counts[a.Country] = map[area.Level]int{}
 		}
 		counts[a.Country][a.Level]++
-		require.True(t, strings.HasPrefix(string(a.ID), strings.ToLower(a.Country)), a.ID)
+		require.Equal(t, area.StreamPrefix+strings.ToLower(a.Country), a.Stream())
 		require.True(t, strings.HasPrefix(a.NUTS, a.Country), a.ID)
 		if a.Level == area.Municipality {
 			require.False(t, a.Centre.IsZero(), a.ID)
@@ -34,102 +45,59 @@ func TestBuiltInAreasAreWhole(t *testing.T) {
 		"DK": {area.Country: 1, area.Region: 5, area.Municipality: 98 + 1},
 		"SE": {area.Country: 1, area.Region: 21, area.Municipality: 290},
 	}, counts)
+	all[0].Name = "spoilt"
+	require.NotEqual(t, "spoilt", area.BuiltIn()[0].Name, "the slice is the caller's own")
 }
 
-func TestRegisterAnswersByIDNameAndLevel(t *testing.T) {
-	r := area.NewRegister(area.BuiltIn()...)
-	a, ok := r.Lookup("dk-0101")
-	require.True(t, ok)
-	require.Equal(t, "København", a.Name)
-	require.InDelta(t, 55.66, a.Centre.Lat, 0.01)
-
-	region, ok := r.At("dk-0101", area.Region)
-	require.True(t, ok)
-	require.Equal(t, area.ID("dk-1084"), region.ID)
-	require.Equal(t, "Hovedstaden", region.Name)
-	self, ok := r.At("dk-0101", area.Municipality)
-	require.True(t, ok)
-	require.Equal(t, a, self)
-	_, ok = r.At("dk-1084", area.Municipality)
-	require.False(t, ok, "a region lies in no municipality")
-	_, ok = r.At("dk-9999", area.Country)
-	require.False(t, ok)
-
-	var up []area.ID
-	for _, x := range r.Ancestors("se-0114") {
-		up = append(up, x.ID)
-	}
-	require.Equal(t, []area.ID{"se-01", "se"}, up)
-	require.Empty(t, r.Ancestors("se"))
-	require.Empty(t, r.Ancestors("xx"))
-
-	found := r.ByName(area.Municipality, "UPPLANDS väsby")
-	require.Len(t, found, 1)
-	require.Equal(t, area.ID("se-0114"), found[0].ID)
-	require.Empty(t, r.ByName(area.Region, "København"))
-	require.True(t, r.Known("se-1480"))
-	require.False(t, r.Known(""))
-	require.Equal(t, 417, r.Len())
-
-	all := slices.Collect(r.All())
-	require.Len(t, all, r.Len())
-	require.Equal(t, []area.ID{"dk", "se", "dk-1081"}, []area.ID{all[0].ID, all[1].ID, all[2].ID})
-	for range r.All() { // a caller may stop
-		break
-	}
-}
-
-func TestPutReplacesAnEntryWhole(t *testing.T) {
-	r := area.NewRegister(area.BuiltIn()...)
-	a, _ := r.Lookup("dk-0101")
-	a.Name = "Copenhagen"
-	r.Put(a)
-	require.Equal(t, 417, r.Len())
-	require.Empty(t, r.ByName(area.Municipality, "København"))
-	require.Len(t, r.ByName(area.Municipality, "copenhagen"), 1)
-
-	// Two areas of one level may share a name.
-	r.Put(area.Area{ID: "xx", Level: area.Country, Name: "X", Country: "XX"})
-	r.Put(area.Area{ID: "xx-1", Level: area.Municipality, Name: "Copenhagen", Country: "XX", Parent: "xx"})
-	require.Len(t, r.ByName(area.Municipality, "Copenhagen"), 2)
-}
-
-func TestAcceptRefusesWhatDoesNotFit(t *testing.T) {
-	r := area.NewRegister(area.BuiltIn()...)
+func TestValidateRefusesWhatDoesNotFit(t *testing.T) {
+	lookup := registered(area.BuiltIn()...)
 	good := area.Area{ID: "dk-9000", Level: area.Municipality, Name: "Ny", Country: "DK", Parent: "dk-1084"}
-	require.Empty(t, r.Accept(good))
-	for field, spoil := range map[string]func(*area.Area){
-		"id":      func(a *area.Area) { a.ID = "DK-9000" },
-		"level":   func(a *area.Area) { a.Level = "parish" },
-		"name":    func(a *area.Area) { a.Name = "" },
-		"country": func(a *area.Area) { a.Country = "dk" },
-		"code":    func(a *area.Area) { a.Code = strings.Repeat("1", 41) },
-		"nuts":    func(a *area.Area) { a.NUTS = "DK0111" },
-		"centre":  func(a *area.Area) { a.Centre.Lat = 91 },
-		"parent":  func(a *area.Area) { a.Parent = "" },
+	require.Empty(t, good.Validate(lookup))
+	for name, c := range map[string]struct {
+		rule, field string
+		spoil       func(*area.Area)
+	}{
+		"id in capitals":       {area.RuleID, "id", func(a *area.Area) { a.ID = "DK-9000" }},
+		"id of another place":  {area.RuleID, "id", func(a *area.Area) { a.ID = "dkk-9000" }},
+		"level":                {area.RuleLevel, "level", func(a *area.Area) { a.Level = "parish" }},
+		"no name":              {area.RuleName, "name", func(a *area.Area) { a.Name = " " }},
+		"name too long":        {area.RuleName, "name", func(a *area.Area) { a.Name = strings.Repeat("x", 201) }},
+		"name of two lines":    {area.RuleName, "name", func(a *area.Area) { a.Name = "a\nb" }},
+		"name not UTF-8":       {area.RuleName, "name", func(a *area.Area) { a.Name = "a\xff" }},
+		"country":              {area.RuleCountry, "country", func(a *area.Area) { a.Country, a.Parent = "dk", "xx" }},
+		"code too long":        {area.RuleCode, "code", func(a *area.Area) { a.Code = strings.Repeat("1", 41) }},
+		"code of two lines":    {area.RuleCode, "code", func(a *area.Area) { a.Code = "a\nb" }},
+		"nuts too long":        {area.RuleNUTS, "nuts", func(a *area.Area) { a.NUTS = "DK0111" }},
+		"nuts in small":        {area.RuleNUTS, "nuts", func(a *area.Area) { a.NUTS = "dk01" }},
+		"centre":               {area.RuleCentre, "centre", func(a *area.Area) { a.Centre.Lat = 91 }},
+		"no parent":            {area.RuleParent, "parent", func(a *area.Area) { a.Parent = "" }},
+		"parent unknown":       {area.RuleParent, "parent", func(a *area.Area) { a.Parent = "dk-1" }},
+		"parent abroad":        {area.RuleParent, "parent", func(a *area.Area) { a.Parent = "se-01" }},
+		"parent of same level": {area.RuleParent, "parent", func(a *area.Area) { a.Parent = "dk-0101" }},
+		"parent itself":        {area.RuleParent, "parent", func(a *area.Area) { a.Parent = "dk-9000" }},
+		"country in an area": {area.RuleParent, "parent", func(a *area.Area) {
+			*a = area.Area{ID: "xx", Level: area.Country, Name: "X", Country: "XX", Parent: "dk"}
+		}},
 	} {
-		a := good
-		spoil(&a)
-		errs := r.Accept(a)
-		require.Len(t, errs, 1, field)
-		require.Equal(t, field, errs[0].Field)
-		require.Contains(t, errs[0].Error(), errs[0].Value)
+		t.Run(name, func(t *testing.T) {
+			a := good
+			c.spoil(&a)
+			found := a.Validate(registered(append(area.BuiltIn(), area.Area{ID: "xx", Level: area.Country, Country: "dk"})...))
+			require.Len(t, found, 1)
+			require.Equal(t, c.rule, found[0].Rule)
+			require.Equal(t, c.field, found[0].Field)
+			require.Regexp(t, `^The .*\.$`, found[0].Message)
+			require.True(t, utf8.ValidString(found[0].Value))
+		})
 	}
-	for name, parent := range map[string]area.ID{"not registered": "dk-1", "in another country": "se-01", "of its own level": "dk-0101", "itself": "dk-9000"} {
-		a := good
-		a.Parent = parent
-		require.Len(t, r.Accept(a), 1, name)
-	}
-	require.Len(t, r.Accept(area.Area{ID: "xx", Level: area.Country, Name: "X", Country: "XX", Parent: "dk"}), 1)
 }
 
-func TestParentsInACircleEndTheSearch(t *testing.T) {
-	r := area.NewRegister(
-		area.Area{ID: "xx-1", Level: area.Region, Name: "A", Country: "XX", Parent: "xx-2"},
-		area.Area{ID: "xx-2", Level: area.Region, Name: "B", Country: "XX", Parent: "xx-1"})
-	_, ok := r.At("xx-1", area.Country)
-	require.False(t, ok)
-	require.LessOrEqual(t, len(r.Ancestors("xx-1")), 3)
+func TestAnAreaThatLacksEverythingNamesAllAtOnce(t *testing.T) {
+	var fields []string
+	for _, v := range (area.Area{}).Validate(registered()) {
+		fields = append(fields, v.Field)
+	}
+	require.Equal(t, []string{"id", "level", "name", "country", "parent"}, fields)
 }
 
 func TestSlug(t *testing.T) {
@@ -140,8 +108,11 @@ func TestSlug(t *testing.T) {
 		"Århus Å":                            "aarhus-aa",
 		"Malmö":                              "malmoe",
 		"Kingston upon Hull, City of":        "kingston-upon-hull-city-of",
-		"St Mary's & St. John’s":             "st-marys-and-st-johns",
-		"Bath&Wells":                         "bath-and-wells",
+		"St Mary's & St. John’s":             "st-marys-st-johns",
+		"Bath&Wells":                         "bath-wells",
+		"York, City of":                      "york-city-of",
+		"Høje-Taastrup":                      "hoeje-taastrup",
+		"---":                                "",
 		"  --a--b--  ":                       "a-b",
 		"Café Zürich":                        "cafe-zuerich",
 		"北京":                                 "",

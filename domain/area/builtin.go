@@ -45,6 +45,8 @@ func readCSV(data []byte) ([]Area, error) {
 		return nil, err
 	}
 	var areas []Area
+	known := map[ID]Area{}
+	lookup := func(id ID) (Area, bool) { a, ok := known[id]; return a, ok }
 	for i, row := range rows[1:] {
 		a := Area{ID: ID(row[0]), Level: Level(row[1]), Name: row[2], Country: row[3], Code: row[4], Parent: ID(row[5]), NUTS: row[6]}
 		if row[7] != "" {
@@ -55,9 +57,10 @@ func readCSV(data []byte) ([]Area, error) {
 				return nil, fmt.Errorf("line %d: %q, %q is no point", i+2, row[7], row[8])
 			}
 		}
-		if errs := a.Validate(); len(errs) > 0 {
-			return nil, fmt.Errorf("line %d: %w", i+2, errs[0])
+		if found := a.Validate(lookup); len(found) > 0 {
+			return nil, fmt.Errorf("line %d: %v", i+2, found[0])
 		}
+		known[a.ID] = a
 		areas = append(areas, a)
 	}
 	return areas, nil

@@ -57,10 +57,6 @@ func Slug(name string) string {
 		switch {
 		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
 			write(string(r))
-		case r == '&':
-			dash = true
-			write("and")
-			dash = true
 		case known:
 			write(spelt)
 		case r == '\'' || r == '’' || unicode.Is(unicode.Mn, r): // St Mary's → st-marys

@@ -2,9 +2,9 @@
 // they are, where they lie, in which time zone they keep their books and what
 // their permit allows.
 //
-// It promises that an id is fit for stream names and that a register folded
-// from events answers as of the last one. It leaves out what facilities
-// report (package flow) and how the register is stored.
+// It promises that an id is fit for stream names, and that the time zone of an
+// entry without violations is one the program knows. It leaves out what
+// facilities report (package flow) and the register (ingest/register).
 package facility
 
 import (

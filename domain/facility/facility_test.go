@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,7 +50,9 @@ func TestValidateNamesTheField(t *testing.T) {
 			errs := f.Validate(known)
 			require.Len(t, errs, 1)
 			require.Equal(t, c.field, errs[0].Field)
-			require.Contains(t, errs[0].Error(), c.field)
+			require.Equal(t, "facility-"+strings.ReplaceAll(c.field, "_", "-"), errs[0].Rule)
+			require.Regexp(t, `^The .*\.$`, errs[0].Message)
+			require.True(t, utf8.ValidString(errs[0].Value))
 		})
 	}
 }
@@ -62,20 +65,21 @@ func TestAnEntryThatLacksEverythingNamesAllAtOnce(t *testing.T) {
 	require.Equal(t, []string{"id", "name", "time_zone"}, fields)
 }
 
-func TestRegisterHoldsTheLastEntry(t *testing.T) {
-	r := facility.NewRegister(good())
-	moved := good()
-	moved.Name = "Stowmarket HWRC"
-	r.Put(moved)
-	r.Put(facility.Facility{ID: "dk-p-1", Name: "A"})
-	f, ok := r.Lookup("gb-ea-jp3900bt")
-	require.True(t, ok)
-	require.True(t, f.Equal(moved))
-	require.False(t, f.Equal(good()))
-	require.Equal(t, []facility.ID{"dk-p-1", "gb-ea-jp3900bt"}, r.IDs())
-	require.Equal(t, 2, r.Len())
-	require.True(t, r.Known("dk-p-1"))
-	require.False(t, r.Known("dk-p-2"))
+func TestEqualSeesEveryField(t *testing.T) {
+	require.True(t, good().Equal(good()))
+	empty, none := good(), good()
+	empty.Operations, none.Operations = []string{}, nil
+	require.True(t, empty.Equal(none))
+	for name, change := range map[string]func(*facility.Facility){
+		"id": func(f *facility.Facility) { f.ID = "dk-p-1" }, "name": func(f *facility.Facility) { f.Name = "x" },
+		"area": func(f *facility.Facility) { f.Area = "x" }, "locality": func(f *facility.Facility) { f.Locality = "x" },
+		"location": func(f *facility.Facility) { f.Location.Lat = 1 }, "time zone": func(f *facility.Facility) { f.TimeZone = "x" },
+		"permit": func(f *facility.Facility) { f.Permit = "x" }, "operations": func(f *facility.Facility) { f.Operations = []string{"R3"} },
+	} {
+		f := good()
+		change(&f)
+		require.False(t, f.Equal(good()), name)
+	}
 }
 
 func TestStreamOfAFacility(t *testing.T) {

@@ -176,13 +176,6 @@ func TestExternalIDs(t *testing.T) {
 	require.Zero(t, k.Compare(back))
 }
 
-func TestSlugs(t *testing.T) {
-	for name, want := range map[string]string{"York, City of": "york-city-of", "Yorks & Humber": "yorks-humber", "Høje-Taastrup": "hoeje-taastrup",
-		"Ærø": "aeroe", "WPA not codeable (East of England)": "wpa-not-codeable-east-of-england", "St. Helen's": "st-helens", "---": "", "日本": ""} {
-		require.Equal(t, want, slug(name))
-	}
-}
-
 // Whatever a file holds, each record has one row, in order, that is either
 // rejected by name or a fact with a mass and an identity.
 func FuzzDecoder(f *testing.F) {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/fault"
 )
 
@@ -81,7 +81,7 @@ func (t *text) make(raw string) textResult {
 			value = strings.ToUpper(value)
 		}
 		if t.doc.Slug {
-			value = slug(value)
+			value = area.Slug(value)
 			if value == "" && raw != "" {
 				return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value has no letter or digit to make an id of")}
 			}
@@ -112,30 +112,6 @@ func cut(s string) string {
 		}
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
-}
-
-// letters that have no mark to strip but an accepted spelling in ASCII.
-var spelled = strings.NewReplacer("æ", "ae", "ø", "oe", "å", "aa", "ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss",
-	"é", "e", "è", "e", "ê", "e", "ë", "e", "á", "a", "à", "a", "â", "a", "í", "i", "î", "i", "ó", "o", "ô", "o",
-	"ú", "u", "û", "u", "ŵ", "w", "ŷ", "y", "ç", "c", "ñ", "n", "'", "", "’", "")
-
-// slug makes an id of a name: lower case, letters a–z and digits, dashes
-// between words. "York, City of" is york-city-of.
-func slug(name string) string {
-	var b strings.Builder
-	dash := false
-	for _, r := range spelled.Replace(strings.ToLower(name)) {
-		if r > unicode.MaxASCII || (r < 'a' || r > 'z') && (r < '0' || r > '9') {
-			dash = true
-			continue
-		}
-		if dash && b.Len() > 0 {
-			b.WriteByte('-')
-		}
-		dash = false
-		b.WriteRune(r)
-	}
-	return b.String()
 }
 
 // layoutOf turns dd-mm-yyyy HH:MM:SS into the layout of package time. MM is

@@ -4,50 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
 	"github.com/stofstrom/stofstrom/domain/facility"
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 )
 
-// checkFacility tells everything that is wrong with an entry. Rules are named
-// after their field: facility-name, facility-time-zone.
+// checkFacility tells everything that is wrong with an entry.
 func (r *Register) checkFacility(f facility.Facility) []fault.Violation {
-	var violations []fault.Violation
-	for _, e := range f.Validate(r.KnownArea) {
-		violations = append(violations, violation("facility", e.Field, e.Value, e.Want))
-	}
-	return violations
+	return append(f.Validate(r.KnownArea), personal("name", f.Name, "locality", f.Locality)...)
 }
 
 // checkArea tells everything that is wrong with an entry. given are the areas
 // of the same call, which may be its parent.
 func (r *Register) checkArea(a area.Area, given map[area.ID]area.Area) []fault.Violation {
-	known := area.NewRegister()
-	if parent, ok := given[a.Parent]; ok {
-		known.Put(parent)
-	} else if parent, ok := r.Area(a.Parent); ok {
-		known.Put(parent.Area)
-	}
-	var violations []fault.Violation
-	for _, e := range known.Accept(a) {
-		violations = append(violations, violation("area", e.Field, e.Value, e.Want))
-	}
-	// The id begins with the country, so that an area never changes stream.
-	country := strings.ToLower(a.Country)
-	if string(a.ID) != country && !strings.HasPrefix(string(a.ID), country+"-") {
-		violations = append(violations, violation("area", "id", string(a.ID), "an id that begins with the country, as in "+country+"-0101"))
-	}
-	return violations
+	found := a.Validate(func(id area.ID) (area.Area, bool) {
+		if parent, ok := given[id]; ok {
+			return parent, true
+		}
+		parent, ok := r.Area(id)
+		return parent.Area, ok
+	})
+	return append(found, personal("name", a.Name)...)
 }
 
-func violation(entry, field, value, want string) fault.Violation {
-	return fault.Violation{
-		Rule: entry + "-" + strings.ReplaceAll(field, "_", "-"), Field: field, Value: value,
-		Message: fmt.Sprintf("The %s must be %s.", strings.ReplaceAll(field, "_", " "), want),
+// personal tells which of some texts, each behind its field, look as if they
+// held personal data: the register is in the log, which is never rewritten.
+func personal(fields ...string) []fault.Violation {
+	var found []fault.Violation
+	for i := 0; i < len(fields); i += 2 {
+		if what := flow.LooksPersonal(fields[i+1]); what != "" {
+			found = append(found, flow.Violates(flow.RulePersonalData, fields[i], fields[i+1], "It looks like "+what+"."))
+		}
 	}
+	return found
 }
 
 func invalid(what, id string, violations []fault.Violation) error {

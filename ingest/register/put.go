@@ -106,25 +106,18 @@ func mergeFacility(old FacilityEntry, known bool, f facility.Facility, source So
 	switch {
 	case !known:
 		return f, Registered
-	case sameFacility(old.Facility, f):
+	case old.Facility.Equal(f):
 		return f, Unchanged
 	case source.Kind < old.Source.Kind:
 		return f, Kept
 	case source.Kind == File && old.Source.Kind == File:
 		filled := fillFacility(old.Facility, f)
-		if sameFacility(old.Facility, filled) {
+		if old.Facility.Equal(filled) {
 			return filled, Kept
 		}
 		return filled, Changed
 	}
 	return f, Changed
-}
-
-func sameFacility(a, b facility.Facility) bool {
-	operations := slices.Equal(a.Operations, b.Operations)
-	a.Operations, b.Operations = nil, nil
-	return operations && a.ID == b.ID && a.Name == b.Name && a.Area == b.Area && a.Locality == b.Locality &&
-		a.Location == b.Location && a.TimeZone == b.TimeZone && a.Permit == b.Permit
 }
 
 // fillFacility puts what f knows into the empty fields of old.
@@ -208,7 +201,8 @@ func (r *Register) PutAreas(ctx context.Context, all []area.Area, source Source,
 	outcomes := make([]Outcome, len(all))
 	byStream := map[string][]int{}
 	for _, i := range r.validAreas(all, outcomes) {
-		byStream[areasStream(all[i])] = append(byStream[areasStream(all[i])], i)
+		stream := all[i].Stream()
+		byStream[stream] = append(byStream[stream], i)
 	}
 	turns := make(chan struct{}, r.cfg.Concurrency)
 	var wg sync.WaitGroup

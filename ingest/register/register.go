@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -201,6 +200,3 @@ func (r *Register) zone(name string) *time.Location {
 	r.zones[name] = loc
 	return loc
 }
-
-// areasStream is the stream of the areas of a country.
-func areasStream(a area.Area) string { return AreasPrefix + strings.ToLower(a.Country) }

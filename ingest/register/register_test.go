@@ -1,9 +1,15 @@
 package register_test
 
 import (
+	"compress/gzip"
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,6 +24,7 @@ import (
 	"github.com/stofstrom/stofstrom/domain/eventlog/memory"
 	"github.com/stofstrom/stofstrom/domain/facility"
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/ingest/register"
 )
 
@@ -144,9 +151,56 @@ func TestErrViolationsAreNamed(t *testing.T) {
 	a := r.PutAreas(t.Context(), []area.Area{{ID: "x-1", Level: area.Region, Name: "X", Country: "GB", Parent: "gb-wpa-suffolk"}}, person, actor)[0]
 	require.ErrorAs(t, a.Err, &f)
 	require.Len(t, f.Violations, 2)
-	require.Equal(t, "area-parent", f.Violations[0].Rule, "a municipality is not above a region")
-	require.Equal(t, "area-id", f.Violations[1].Rule)
+	require.Equal(t, "area-id", f.Violations[0].Rule)
+	require.Equal(t, "area-parent", f.Violations[1].Rule, "a municipality is not above a region")
 	require.Zero(t, log.appends.Load())
+}
+
+func TestErrNamesThatLookPersonalAreNotRegistered(t *testing.T) {
+	r, log := newRegister(t)
+	sound := facility.Facility{ID: "dk-p-1003412345", Name: "Nordværk", Area: "gb-wpa-suffolk", TimeZone: "Europe/Copenhagen"}
+	for text, field := range map[string]string{"AB 12 345": "name", "mette@example.dk": "name", "tlf. 12345678": "locality", "hos 010190-1234": "locality"} {
+		bad := sound
+		if field == "name" {
+			bad.Name = text
+		} else {
+			bad.Locality = text
+		}
+		var f *fault.Fault
+		require.ErrorAs(t, r.PutFacility(t.Context(), bad, file, actor).Err, &f, text)
+		require.Len(t, f.Violations, 1)
+		require.Equal(t, flow.RulePersonalData, f.Violations[0].Rule)
+		require.Equal(t, field, f.Violations[0].Field)
+	}
+	var f *fault.Fault
+	require.ErrorAs(t, r.PutAreas(t.Context(), []area.Area{{ID: "no", Level: area.Country, Name: "ring 12 34 56 78", Country: "NO"}}, person, actor)[0].Err, &f)
+	require.Equal(t, flow.RulePersonalData, f.Violations[0].Rule)
+	require.Zero(t, log.appends.Load())
+}
+
+// What a publisher calls its sites and districts must pass: every name of the
+// bundled file is registered.
+func TestNamesOfRealSitesAreRegistered(t *testing.T) {
+	packed, err := os.Open("../../ops/sample/wdi/wdi_2019_east_of_england_waste_received.csv.gz")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, packed.Close()) }()
+	plain, err := gzip.NewReader(packed)
+	require.NoError(t, err)
+	rows, err := csv.NewReader(plain).ReadAll()
+	require.NoError(t, err)
+	permit, name, district := slices.Index(rows[0], "Permit"), slices.Index(rows[0], "Site Name"), slices.Index(rows[0], "Facility District")
+
+	r, _ := newRegister(t)
+	byID := map[facility.ID]facility.Facility{}
+	for _, row := range rows[1:] {
+		id := facility.ID("gb-ea-" + strings.ToLower(row[permit]))
+		byID[id] = facility.Facility{ID: id, Name: row[name], Locality: row[district], Area: "gb-wpa-suffolk", TimeZone: "Europe/London"}
+	}
+	require.Len(t, byID, 847)
+	for _, o := range r.PutFacilities(t.Context(), slices.Collect(maps.Values(byID)), file, actor) {
+		require.NoError(t, o.Err)
+		require.Equal(t, register.Registered, o.Status)
+	}
 }
 
 func TestAreasOfOneCallShareAnAppend(t *testing.T) {
