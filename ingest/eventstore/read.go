@@ -173,7 +173,13 @@ func passes(filter eventlog.Filter, e *esdb.RecordedEvent) bool {
 		slices.ContainsFunc(filter.StreamPrefixes, func(p string) bool { return strings.HasPrefix(e.StreamID, p) })
 }
 
+// toRecorded shows an event to the port; a copied one as its original was.
 func toRecorded(e *esdb.RecordedEvent) eventlog.Recorded {
+	recorded, _ := asRecorded(plainRecorded(e))
+	return recorded
+}
+
+func plainRecorded(e *esdb.RecordedEvent) eventlog.Recorded {
 	return eventlog.Recorded{
 		Stream: e.StreamID, Revision: e.EventNumber, Position: fromClientPosition(e.Position),
 		ID: e.EventID, Type: e.EventType, Data: e.Data, Meta: e.UserMetadata, RecordedAt: e.CreatedDate,
