@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// logSchemes begin connection strings of an event log.
+var logSchemes = []string{"esdb", "esdb+discover", "kurrentdb", "kurrentdb+discover"}
+
 // check looks at all values together and returns everything wrong with them.
 func (l *Loaded) check(c *Config, groups Group) Problems {
 	var ps Problems
@@ -34,14 +37,16 @@ func (l *Loaded) check(c *Config, groups Group) Problems {
 		}
 	}
 
-	if strings.TrimSpace(c.Data) == "" {
-		add("data", "a folder is wanted")
+	if has(Common) {
+		if strings.TrimSpace(c.Data) == "" {
+			add("data", "a folder is wanted")
+		}
+		if c.ShutdownTimeout <= 0 {
+			add("shutdown-timeout", "a duration above zero is wanted")
+		}
 	}
 	oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error")
 	oneOf("log-format", c.LogFormat, "auto", "text", "json")
-	if c.ShutdownTimeout <= 0 {
-		add("shutdown-timeout", "a duration above zero is wanted")
-	}
 	if has(API) {
 		if detail := addressProblem(c.Listen); detail != "" {
 			add("listen", "%s", detail)
@@ -52,8 +57,17 @@ func (l *Loaded) check(c *Config, groups Group) Problems {
 			add("start-timeout", "a duration above zero is wanted")
 		}
 	}
+	if has(Carry) {
+		for _, l := range []struct{ key, conn string }{{"from", c.CopyFrom}, {"to", c.CopyTo}} {
+			if l.conn == "" {
+				add(l.key, "the connection string of a log is wanted")
+			} else if detail := schemeProblem(l.conn, logSchemes...); detail != "" {
+				add(l.key, "%s", detail)
+			}
+		}
+	}
 	if has(Stores) {
-		if detail := schemeProblem(c.EventStore, "esdb", "esdb+discover", "kurrentdb", "kurrentdb+discover"); detail != "" {
+		if detail := schemeProblem(c.EventStore, logSchemes...); detail != "" {
 			add("eventstore", "%s", detail)
 		}
 		if detail := schemeProblem(c.ClickHouse, "clickhouse", "http", "https"); detail != "" {
@@ -229,4 +243,6 @@ const (
 	EventStore = Common | LogNode
 	ClickHouse = Common | Tables
 	Verify     = Common | Stores | LogNode | Tables
+	Backup     = Common
+	LogCopy    = Carry
 )

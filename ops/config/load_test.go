@@ -92,6 +92,16 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+func TestALogIsCopiedFromOneToAnother(t *testing.T) {
+	_, _, err := load(t, LogCopy, []string{"--to", "localhost:2113"}, nil, "")
+	require.ErrorContains(t, err, "from: the connection string of a log is wanted")
+	require.ErrorContains(t, err, "to: a connection string is wanted that begins with")
+	c, _, err := load(t, LogCopy, []string{"--to", "esdb://b"}, []string{"STOFSTROM_FROM=esdb://u:p@a"}, "")
+	require.NoError(t, err)
+	require.Equal(t, "esdb://u:p@a", c.CopyFrom)
+	require.Equal(t, "esdb://b", c.CopyTo)
+}
+
 func TestSeveralHostsAreAConnectionString(t *testing.T) {
 	_, _, err := load(t, Serve, []string{"--eventstore", "esdb+discover://u:p@a:2113,b:2113/?tls=true"}, nil, "")
 	require.NoError(t, err)

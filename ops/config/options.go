@@ -43,14 +43,17 @@ type Config struct {
 	LogPasswordFile string
 	TLSCert         string
 	TLSKey          string
+
+	CopyFrom string // esdb:// connection string
+	CopyTo   string // likewise
 }
 
 // Group is a set of options that a command has.
-type Group uint8
+type Group uint16
 
 // The groups of options.
 const (
-	Common    Group = 1 << iota // every command that runs a server
+	Common    Group = 1 << iota // every command that has a data folder
 	API                         // serve, ingest, project: something listens for HTTP
 	Stores                      // serve, ingest, project: where log and tables are
 	Intake                      // serve, ingest
@@ -58,6 +61,7 @@ const (
 	LogNode                     // serve, eventstore
 	Tables                      // serve, clickhouse
 	Demo                        // serve
+	Carry                       // log copy
 )
 
 // Auto asks for a listening address that is chosen at the first start and
@@ -70,10 +74,12 @@ func Flags(fs *pflag.FlagSet, groups Group) *Config {
 	c := &Config{}
 	has := func(g Group) bool { return groups&g != 0 }
 
-	fs.StringVar(&c.Data, "data", "./data", "`folder` for everything that is kept; made when missing")
+	if has(Common) {
+		fs.StringVar(&c.Data, "data", "./data", "`folder` for everything that is kept; made when missing")
+		fs.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "`time` a stop may take before what is left is cut off")
+	}
 	fs.StringVar(&c.LogLevel, "log-level", "info", "least `level` logged: debug, info, warn, error")
 	fs.StringVar(&c.LogFormat, "log-format", "auto", "`format` of the log: text, json, or auto (text on a terminal, json elsewhere)")
-	fs.DurationVar(&c.ShutdownTimeout, "shutdown-timeout", 20*time.Second, "`time` a stop may take before what is left is cut off")
 	if has(API) {
 		fs.StringVar(&c.Listen, "listen", "127.0.0.1:8080", "`address` of API, metrics and health")
 		fs.DurationVar(&c.StartTimeout, "start-timeout", 2*time.Minute, "`time` to wait for the stores at the start")
@@ -106,6 +112,10 @@ func Flags(fs *pflag.FlagSet, groups Group) *Config {
 	if has(Projector) {
 		fs.IntVar(&c.FlushRows, "flush-rows", 50_000, "`rows` after which the projector writes")
 		fs.DurationVar(&c.FlushInterval, "flush-interval", 500*time.Millisecond, "`time` after which the projector writes what it has")
+	}
+	if has(Carry) {
+		fs.StringVar(&c.CopyFrom, "from", "", "connection `string` of the log that is copied (esdb://… or esdb+discover://…)")
+		fs.StringVar(&c.CopyTo, "to", "", "connection `string` of the empty log, or the begun copy, that it is copied to")
 	}
 	if has(Demo) {
 		fs.StringVar(&c.Sample, "sample", "none", "`data` imported at the start: none, or wdi (East of England 2019)")
