@@ -25,6 +25,14 @@ func sortedRows(rows map[string]row) []row {
 
 // read runs the statement of a table.
 func (v *verification) read(ctx context.Context, t *table, args []any, each func(row) error) error {
+	if rows, ok := v.held[t]; ok {
+		for _, r := range rows {
+			if err := each(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return v.query(ctx, t.name, args, func(columns []string) (int, error) {
 		if !slices.Equal(columns, t.columns) {
 			return 0, fmt.Errorf("statement gives %v, want %v", columns, t.columns)
@@ -120,4 +128,47 @@ func (v *verification) schema(ctx context.Context) error {
 		v.differ(unknown, Difference{Kind: Extra, Row: "the table, which verify does not compare"})
 	}
 	return nil
+}
+
+// holdAttempts bounds how often a moment is looked for in which nothing moves.
+const holdAttempts = 50
+
+// hold reads what says how far the tables are (positions, segments, and the
+// view that readers ask) as of one moment of a running system: it reads until
+// nothing has moved meanwhile. Everything else is compared up to that moment.
+func (v *verification) hold(ctx context.Context) error {
+	read := func(t *table) (rows []row, err error) {
+		if !v.here[t.name] {
+			return nil, nil
+		}
+		err = v.read(ctx, t, nil, func(r row) error {
+			rows = append(rows, r)
+			return nil
+		})
+		return rows, err
+	}
+	same := func(a, b row) bool { return slices.Equal(a, b) }
+	for range holdAttempts {
+		held := map[*table][]row{}
+		for _, t := range []*table{positionsTable, segmentsTable, snapshotTable} {
+			rows, err := read(t)
+			if err != nil {
+				return err
+			}
+			held[t] = rows
+		}
+		moved := false
+		for _, t := range []*table{positionsTable, segmentsTable} {
+			again, err := read(t)
+			if err != nil {
+				return err
+			}
+			moved = moved || !slices.EqualFunc(held[t], again, same)
+		}
+		if !moved {
+			v.held = held
+			return nil
+		}
+	}
+	return fmt.Errorf("the tables moved on during each of %d looks at how far they are; try again", holdAttempts)
 }

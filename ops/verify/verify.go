@@ -83,7 +83,8 @@ type verification struct {
 	conn    Conn
 	report  Report
 	seen    map[*table]*tally
-	here    map[string]bool // tables that can be compared
+	here    map[string]bool  // tables that can be compared
+	held    map[*table][]row // rows of the tables that say how far the others are, of one moment
 
 	rollup    rollup
 	positions positions
@@ -94,6 +95,9 @@ type verification struct {
 // it), then rows.
 func (v *verification) run(ctx context.Context) error {
 	if err := v.schema(ctx); err != nil {
+		return err
+	}
+	if err := v.hold(ctx); err != nil {
 		return err
 	}
 	if err := v.readPositions(ctx); err != nil {
