@@ -17,8 +17,9 @@ export GOFLAGS
 # Test timeouts are ceilings against hanging, not measurements.
 TEST_TIMEOUT := 15m
 RUN_ARGS     ?=
+BENCH_ARGS   ?=
 
-.PHONY: help setup build run test test-full race promtool lint vuln bench fuzz conformance torture generate generated-clean ci-long clean
+.PHONY: help setup build run test test-full race promtool lint vuln bench bench-log fuzz conformance torture generate generated-clean ci-long clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +59,9 @@ vuln: ## known vulnerabilities in what we depend on
 
 bench: setup ## short benchmarks; method in docs/bench
 	go test -run '^$$' -bench . -benchtime 200ms -benchmem ./domain/... ./ingest/... ./projections/... ./analytics/... ./ops/embedded/...
+
+bench-log: ## the event log beside a no-op server and JetStream; BENCH_ARGS="-short", "-open 10000000", …; method in docs/bench/log.md
+	go run ./ops/bench/log $(BENCH_ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME each (default 30s)
 	@bash ops/setup/fuzz.sh $${FUZZTIME:-30s}
