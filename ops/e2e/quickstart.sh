@@ -62,15 +62,17 @@ promised() {
 # after the projector's next flush: nobody types faster than that but a
 # script, which asks again for a few seconds.
 ask() {
-  local c out
+  local c out code
   for c in "${commands[@]:1}"; do
     echo "\$ ${c:0:110}"
     for _ in $(seq 1 30); do
-      out=$(bash -c "$c" 2>&1) || { echo "$out" >&2; echo "failed: $c" >&2; return 1; }
-      promised "$c" "$out" && break
+      code=0
+      out=$(bash -c "$c" 2>&1) || code=$?
+      [ "$code" -eq 0 ] && promised "$c" "$out" && break
       sleep 0.1
     done
     printf '%s\n' "$out" | head -n 3 | cut -c1-160
+    [ "$code" -eq 0 ] || { echo "$out" >&2; echo "failed: $c" >&2; return 1; }
     promised "$c" "$out" || { echo "$out" >&2; echo "not the answer that the README promises: $c" >&2; return 1; }
   done
 }
