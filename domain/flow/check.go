@@ -67,35 +67,33 @@ func CheckReason(reason string) []fault.Violation {
 	return c.found
 }
 
-// ReadViolation is the rule that a text breaks which is no mass, waste code
-// or operation: it takes the errors of mass.Parse, waste.ParseCode and
-// operation.Parse. ok is false for other errors.
-func ReadViolation(field string, err error) (v fault.Violation, ok bool) {
+// ReadRule is the rule that a text breaks which is no mass, waste code or
+// operation, by the error of mass.Parse, waste.ParseCode or operation.Parse;
+// "" for any other error.
+func ReadRule(err error) string {
 	var m *mass.ParseError
 	var w *waste.CodeError
 	var o *operation.UnknownCode
 	switch {
+	case errors.Is(err, mass.ErrUnitMissing):
+		return RuleUnitMissing
+	case errors.Is(err, mass.ErrUnitUnknown):
+		return RuleUnitUnknown
+	case errors.Is(err, mass.ErrTooFine):
+		return RuleMassTooFine
+	case errors.Is(err, mass.ErrRange):
+		return RuleMassOutOfRange
 	case errors.As(err, &m):
-		switch {
-		case errors.Is(m, mass.ErrUnitMissing):
-			return Violates(RuleUnitMissing, field, m.Value, ""), true
-		case errors.Is(m, mass.ErrUnitUnknown):
-			return Violates(RuleUnitUnknown, field, string(m.Unit), ""), true
-		case errors.Is(m, mass.ErrTooFine):
-			return Violates(RuleMassTooFine, field, m.Value+" "+string(m.Unit), ""), true
-		case errors.Is(m, mass.ErrRange):
-			return Violates(RuleMassOutOfRange, field, m.Value+" "+string(m.Unit), ""), true
-		}
-		return Violates(RuleMassMalformed, field, m.Value, ""), true
+		return RuleMassMalformed
 	case errors.As(err, &w):
 		if w.Reason == waste.WrongStar {
-			return Violates(RuleWasteStar, field, w.Value, ""), true
+			return RuleWasteStar
 		}
-		return Violates(RuleWasteUnknown, field, w.Value, ""), true
+		return RuleWasteUnknown
 	case errors.As(err, &o):
-		return Violates(RuleOperation, field, o.Value, ""), true
+		return RuleOperation
 	}
-	return fault.Violation{}, false
+	return ""
 }
 
 // checker collects the violations of one fact.

@@ -102,6 +102,7 @@ const (
 	RuleReplaced      = "identity-replaced"
 	RuleElsewhere     = "identity-elsewhere"
 	RuleNotRecorded   = "fact-not-recorded"
+	RuleSuperseded    = "version-superseded"
 	RuleReason        = "reason-missing"
 	RuleWrongLedger   = "ledger-not-its-own"
 	RuleClosedTwice   = "ledger-closed-already"
@@ -174,6 +175,7 @@ var rules = []Rule{
 	{RuleReplaced, fault.Error, "id", StageLedger, "The fact was replaced by another.", "Hændelsen er erstattet af en anden.", srcProject},
 	{RuleElsewhere, fault.Error, "id", StageLedger, "The fact is recorded in another ledger; moving it needs a reason.", "Hændelsen er registreret i et andet regnskab; en flytning kræver en begrundelse.", srcProject},
 	{RuleNotRecorded, fault.Error, "id", StageLedger, "No fact is recorded under this identity.", "Der er ikke registreret nogen hændelse under denne identitet.", srcProject},
+	{RuleSuperseded, fault.Error, "event", StageLedger, "The version that is to be changed does not stand any more.", "Den udgave, der skal ændres, gælder ikke længere.", srcTrack},
 	{RuleReason, fault.Error, "reason", StageLedger, "A change needs a reason.", "En ændring kræver en begrundelse.", srcTrack},
 	{RuleWrongLedger, fault.Error, "facility", StageLedger, "The fact belongs to another facility's ledger.", "Hændelsen hører til et andet anlægs regnskab.", srcProject},
 	{RuleClosedTwice, fault.Error, "month", StageLedger, "The ledger is closed already.", "Regnskabet er allerede lukket.", srcProject},

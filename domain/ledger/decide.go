@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
@@ -101,6 +103,9 @@ func (s *State) correct(c Correct, now time.Time) (Decision, error) {
 	if old.content == c.Fact.ContentHash() {
 		return already(old), nil
 	}
+	if err := stands(c.Version, old, c.Fact.Identity); err != nil {
+		return Decision{}, err
+	}
 	return s.correctTo(c.Fact, old, old.revision+1, c.Reason, c.Warnings, now), nil
 }
 
@@ -123,6 +128,9 @@ func (s *State) cancel(c Cancel, now time.Time) (Decision, error) {
 	}
 	old, err := s.liveSlot(c.Identity)
 	if err != nil {
+		return Decision{}, err
+	}
+	if err := stands(c.Version, old, c.Identity); err != nil {
 		return Decision{}, err
 	}
 	e := event.Cancelled{FactID: old.factID, Cancels: old.eventID, Revision: old.revision + 1, Reason: c.Reason,
@@ -148,6 +156,9 @@ func (s *State) move(c Move, now time.Time) (Decision, error) {
 	}
 	old, err := s.liveSlot(c.Fact.Identity)
 	if err != nil {
+		return Decision{}, err
+	}
+	if err := stands(c.Version, old, c.Fact.Identity); err != nil {
 		return Decision{}, err
 	}
 	was := s.unpack(old)
@@ -229,6 +240,15 @@ func (s *State) liveSlot(id flow.Identity) (slot, error) {
 		return slot{}, s.refusal(flow.Fact{Identity: id}, sl)
 	}
 	return sl, nil
+}
+
+// stands refuses a change of a version that is not the one that stands.
+func stands(version uuid.UUID, now slot, id flow.Identity) error {
+	if version == uuid.Nil || version == now.eventID {
+		return nil
+	}
+	return refuse(fault.Conflict, flow.RuleSuperseded, "event", version.String(),
+		fmt.Sprintf("Event %s holds it now.", now.eventID), "the fact %s was changed meanwhile", id)
 }
 
 func checkReason(reason string) error {

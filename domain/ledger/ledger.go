@@ -47,7 +47,10 @@ type Replace struct {
 // Correct says that a recorded fact is otherwise: same identity, same ledger,
 // new content.
 type Correct struct {
-	Fact     flow.Fact
+	Fact flow.Fact
+	// Version is the event that holds what is to be corrected; zero when
+	// whatever stands is. Another one is a conflict: somebody was quicker.
+	Version  uuid.UUID
 	Reason   string
 	Warnings []fault.Violation
 }
@@ -55,6 +58,7 @@ type Correct struct {
 // Cancel says that a recorded fact did not happen.
 type Cancel struct {
 	Identity flow.Identity
+	Version  uuid.UUID // as in Correct
 	Reason   string
 }
 
@@ -64,6 +68,7 @@ type Move struct {
 	Fact     flow.Fact // as it is from now on
 	To       Key       // the ledger it belongs to
 	ToClosed bool      // whether that ledger is closed: the move is booked in the open month then
+	Version  uuid.UUID // as in Correct
 	Reason   string
 	Warnings []fault.Violation
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stofstrom/stofstrom/domain/event"
@@ -362,6 +363,34 @@ func TestSubjectOfACommand(t *testing.T) {
 	require.Equal(t, fault.Internal, fault.KindOf(err))
 }
 
+// A change can name the version it is about: one that does not stand any more
+// is a conflict, a repeated change is recorded already.
+func TestAChangeOfASupersededVersionIsAConflict(t *testing.T) {
+	s := given(t, march, ledger.Record{Fact: load("1", 5*t1)})
+	first := s.got.EventID
+	s.when(ledger.Correct{Fact: load("1", 6*t1), Version: first, Reason: "read wrongly"})
+	require.NoError(t, s.err)
+	second := s.got.EventID
+	s.when(ledger.Correct{Fact: load("1", 6*t1), Version: first, Reason: "read wrongly"})
+	require.NoError(t, s.err)
+	require.Equal(t, ledger.StatusAlreadyRecorded, s.got.Status)
+	for _, c := range []ledger.Command{
+		ledger.Correct{Fact: load("1", 7*t1), Version: first, Reason: "x"},
+		ledger.Cancel{Identity: load("1", 0).Identity, Version: first, Reason: "x"},
+		ledger.Move{Fact: load("1", 7*t1), To: february, Version: first, Reason: "x"},
+	} {
+		s.when(c)
+		var f *fault.Fault
+		require.ErrorAs(t, s.err, &f)
+		require.Equal(t, fault.Conflict, f.Kind)
+		require.Equal(t, flow.RuleSuperseded, f.Violations[0].Rule)
+		require.Contains(t, f.Violations[0].Message, second.String())
+	}
+	s.when(ledger.Cancel{Identity: load("1", 0).Identity, Version: second, Reason: "x"})
+	require.NoError(t, s.err)
+	require.Equal(t, ledger.StatusCancelled, s.got.Status)
+}
+
 // TestEveryLedgerRuleIsRaised keeps the catalogue from rotting; package flow
 // does the same for the other stages.
 func TestEveryLedgerRuleIsRaised(t *testing.T) {
@@ -376,6 +405,7 @@ func TestEveryLedgerRuleIsRaised(t *testing.T) {
 		flow.RuleReplaced:      {one, ledger.Replace{Fact: load("2", t1), Replaces: id, Reason: "x"}, one},
 		flow.RuleElsewhere:     {one, ledger.Move{Fact: load("1", t1), To: february, Reason: "x"}, one},
 		flow.RuleNotRecorded:   {ledger.Cancel{Identity: id, Reason: "x"}},
+		flow.RuleSuperseded:    {one, ledger.Cancel{Identity: id, Reason: "x", Version: uuid.UUID{1}}},
 		flow.RuleReason:        {one, ledger.Cancel{Identity: id}},
 		flow.RuleWrongLedger:   {ledger.Record{Fact: foreign}},
 		flow.RuleClosedTwice:   {one, closed, ledger.Close{Digest: strings.Repeat("b", 64), Events: 2}},

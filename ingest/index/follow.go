@@ -50,7 +50,7 @@ func (ix *Index) Apply(events []Followed) error {
 }
 
 func writeMutation(batch *pebble.Batch, m mutation, rec eventlog.Recorded, buf []byte) ([]byte, error) {
-	var key [64]byte
+	var key [128]byte
 	var errs []error
 	set := func(prefix byte, name []byte, value []byte) {
 		errs = append(errs, batch.Set(append(append(key[:0], prefix), name...), value, nil))
@@ -67,6 +67,13 @@ func writeMutation(batch *pebble.Batch, m mutation, rec eventlog.Recorded, buf [
 	}
 	if m.arrived != uuid.Nil {
 		errs = append(errs, batch.Delete(append(append(key[:0], prefixArrival), m.arrived[:]...), nil))
+	}
+	if m.facility != "" {
+		buf = appendPlace(buf[:0], m.place)
+		set(prefixFeed, feedKey(m.facility, rec.Position), buf)
+		if m.booked != "" {
+			set(prefixBooked, append(bookedPrefix(m.facility, m.booked), positionKey(rec.Position)...), buf)
+		}
 	}
 	if m.register != "" {
 		buf = appendRecorded(buf[:0], rec)
@@ -219,9 +226,12 @@ type keyValue struct{ key, value []byte }
 
 // scan yields what begins with prefix, in pages: it holds no lock and no
 // snapshot while the caller works, so that a slow caller stops nobody.
-func (ix *Index) scan(prefix []byte) iter.Seq2[keyValue, error] {
+func (ix *Index) scan(prefix []byte) iter.Seq2[keyValue, error] { return ix.scanAfter(nil, prefix) }
+
+// scanAfter is scan from behind a key on; nil is from the first one.
+func (ix *Index) scanAfter(after, prefix []byte) iter.Seq2[keyValue, error] {
 	return func(yield func(keyValue, error) bool) {
-		var after []byte
+		after := after
 		for {
 			page, err := ix.page(after, prefix)
 			if err != nil {

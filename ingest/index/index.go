@@ -41,7 +41,9 @@ import (
 //	e event id          → Place
 //	a Moved event id    → Arrival, until its Arrived is there
 //	r f|a id            → latest FacilityRegistered or AreaRegistered, whole
-const layout = 1
+//	f facility position → Place: what stands in a facility's own streams, in log order
+//	b facility month position → Place: what is booked in another month than its own
+const layout = 2
 
 const (
 	prefixMeta     = 'm'
@@ -49,6 +51,8 @@ const (
 	prefixEvent    = 'e'
 	prefixArrival  = 'a'
 	prefixRegister = 'r'
+	prefixFeed     = 'f'
+	prefixBooked   = 'b'
 )
 
 // Config says where the index lies and what it may use. Zero values take the

@@ -36,7 +36,7 @@ func (s *Service) prepare(t *task, item Item) error {
 	case ledger.Move:
 		t.alone = true
 		t.stream, c.Warnings, err = s.check(&c.Fact, c.Warnings)
-		t.command = ledger.Correct{Fact: c.Fact, Reason: c.Reason, Warnings: c.Warnings}
+		t.command = ledger.Correct{Fact: c.Fact, Version: c.Version, Reason: c.Reason, Warnings: c.Warnings}
 	case ledger.Cancel:
 		t.alone = true
 		t.command = c
@@ -176,7 +176,7 @@ func (s *Service) route(t *task) error {
 		if err != nil {
 			return fault.Wrap(fault.Internal, err, "its ledger has no name")
 		}
-		t.command = ledger.Move{Fact: c.Fact, To: to, Reason: c.Reason, Warnings: c.Warnings}
+		t.command = ledger.Move{Fact: c.Fact, To: to, Version: c.Version, Reason: c.Reason, Warnings: c.Warnings}
 		t.stream = entry.Ledger
 	case ledger.Record, ledger.Replace, ledger.Move, ledger.Arrive, ledger.Close:
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/stofstrom/stofstrom/domain/eventlog"
+	"github.com/stofstrom/stofstrom/domain/facility"
 	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/ingest/index"
@@ -222,4 +224,41 @@ func (s *Service) Scope(ctx context.Context, reporter, source string) iter.Seq2[
 type Live struct {
 	Identity flow.Identity
 	Entry    index.Entry
+}
+
+// Feed yields what stands in a facility's own streams (its ledgers and its
+// register entry), in the order of the log, from the first event after a
+// position on, as far as this instance has followed the log. An error is
+// yielded once, as the last element.
+func (s *Service) Feed(ctx context.Context, id facility.ID, after eventlog.Position) iter.Seq2[index.Placed, error] {
+	return s.placed(ctx, s.deps.Index.Feed(id, after))
+}
+
+// Booked yields the events of a facility that are booked in a month (yyyymm)
+// though they stand in the ledger of another one, in the order of the log, as
+// far as this instance has followed it. An error is yielded once, as the last
+// element.
+func (s *Service) Booked(ctx context.Context, id facility.ID, month string) iter.Seq2[index.Placed, error] {
+	return s.placed(ctx, s.deps.Index.Booked(id, month))
+}
+
+func (s *Service) placed(ctx context.Context, all iter.Seq2[index.Placed, error]) iter.Seq2[index.Placed, error] {
+	return func(yield func(index.Placed, error) bool) {
+		if err := s.awaitReady(ctx); err != nil {
+			yield(index.Placed{}, err)
+			return
+		}
+		for p, err := range all {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(index.Placed{}, s.indexFault(err))
+				return
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
 }
