@@ -24,6 +24,8 @@ import (
 //	index/               identity index, disposable
 //	imports/             spooled files, jobs and their reports
 //	address-*            addresses chosen for auto
+//	control.sock         where other commands ask the running program
+//	running.json         where the running program can be reached
 //	secret-*             passwords made at the first start, readable by the owner
 type folder struct {
 	path string

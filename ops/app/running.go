@@ -19,13 +19,14 @@ const (
 // kept in the folder while the program runs, readable by its owner only,
 // because connection strings hold passwords.
 type Running struct {
-	API    string `json:"api,omitempty"`
-	Log    string `json:"log"`
-	Tables string `json:"tables"`
+	API     string `json:"api,omitempty"`
+	Log     string `json:"log"`
+	Tables  string `json:"tables"`
+	Control string `json:"control,omitempty"` // socket; none when the log is not embedded
 }
 
 func (f *folder) note(p *program) error {
-	raw, err := json.Marshal(Running{API: p.api, Log: p.stores.log, Tables: p.stores.tables})
+	raw, err := json.Marshal(Running{API: p.api, Log: p.stores.log, Tables: p.stores.tables, Control: p.stores.control})
 	if err != nil {
 		return fmt.Errorf("noting the addresses: %w", err)
 	}

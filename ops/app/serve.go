@@ -33,6 +33,9 @@ func Serve(ctx context.Context, cfg *config.Config, deps Deps) error {
 		var readiness []telemetry.Readiness
 		stages := []stage{f.listening(&p.api, &p.gate, func() []telemetry.Readiness { return readiness })}
 		stages = append(stages, f.embeddedStores(p)...)
+		if cfg.EventStore == "" {
+			stages = append(stages, f.control(&p.stores))
+		}
 		readiness = []telemetry.Readiness{p.opened()}
 		return append(stages,
 			f.logClient(&p.stores, &p.client),
@@ -93,7 +96,7 @@ func Project(ctx context.Context, cfg *config.Config, deps Deps) error {
 // EventStore runs the embedded event log alone.
 func EventStore(ctx context.Context, cfg *config.Config, deps Deps) error {
 	return run(ctx, cfg, deps, func(f *foundation, p *program) []stage {
-		return []stage{f.embeddedLog(&p.stores), f.announce(p, false)}
+		return []stage{f.embeddedLog(&p.stores), f.control(&p.stores), f.announce(p, false)}
 	})
 }
 

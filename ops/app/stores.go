@@ -20,6 +20,9 @@ type stores struct {
 	log    string // esdb://…
 	tables string // http://… or clickhouse://…, with the account that writes
 	sql    string // address that researchers use; "" when it is not ours
+
+	node    *eventstore.Node // the embedded log; nil when it is somebody else's
+	control string           // socket for other commands; "" without one
 }
 
 // embeddedLog is the stage that serves the event log from this process.
@@ -46,6 +49,7 @@ func (f *foundation) embeddedLog(s *stores) stage {
 		if err != nil {
 			return running{}, surroundings{err}
 		}
+		s.node = node
 		s.log = logConnection(address, f.cfg.LogUser, password, f.cfg.TLSCert)
 		return running{run: explainPort("log-listen", address, node.Run), ready: node.Ready()}, nil
 	}}

@@ -116,12 +116,13 @@ func newRoot(s streams) *cobra.Command {
 		serverCommand(s, "serve", "Run everything in one process tree; embedded stores unless told otherwise", config.Serve, app.Serve),
 		serverCommand(s, "ingest", "Run the writing half: HTTP intake into the log", config.Ingest, app.Ingest),
 		serverCommand(s, "project", "Run the reading half: the log into ClickHouse, and answers", config.Project, app.Project),
-		serverCommand(s, "eventstore", "Run the embedded event log alone", config.EventStore, app.EventStore),
+		eventStoreCommand(s),
 		serverCommand(s, "clickhouse", "Run the embedded ClickHouse alone", config.ClickHouse, app.ClickHouse),
 		engineCommand(),
 		importCommand(s),
 		flowsCommand(s),
 		verifyCommand(s),
+		logCommand(s),
 		checkConfigCommand(s),
 	)
 	return root
