@@ -25,16 +25,22 @@ type column struct {
 // plan is a profile compiled for one file: it holds memos and belongs to one
 // decoder.
 type plan struct {
-	source  string
-	charset encoding.Encoding // nil for UTF-8
-	comma   byte
-	decimal byte
-	trim    bool
-	keyless bool
+	reporter  string
+	source    string
+	charset   encoding.Encoding // nil for UTF-8
+	detect    bool              // UTF-8 or, where the file is not, charset
+	comma     byte
+	decimal   byte
+	thousands byte // 0: digits are not grouped
+	sheet     string
+	trim      bool
+	keyless   bool
 
-	columns map[string]*column // all that are read, by name
-	ignored map[string]bool
-	key     []*column // identity: the key, or all meaningful columns but the measure, by name
+	columns  map[string]*column // all that are read, by name
+	ignored  map[string]bool
+	optional map[string]bool // columns that a file may lack
+	restart  string          // layout of the part of the date that the key is unique within; "" when it is unique
+	key      []*column       // identity: the key, or all meaningful columns but the measure, by name
 
 	areas    []areaPlan
 	facility facilityPlan
@@ -45,8 +51,9 @@ type areaPlan struct {
 	id, name, code *text
 	level          area.Level
 	country        string
-	parent         int  // index into areas; -1 without
-	optional       bool // an empty id is no area rather than an error
+	parent         int                // index into areas; -1 without
+	optional       bool               // an empty id is no area rather than an error
+	builtIn        map[string]area.ID // by slug of name or by code; nil when the rows describe the area
 	columns        []*column
 }
 
@@ -146,13 +153,14 @@ func (b *builder) describe() {
 
 // build compiles everything that reading a file needs.
 func (b *builder) build() *plan {
-	b.plan = &plan{columns: map[string]*column{}, ignored: map[string]bool{}}
+	b.plan = &plan{columns: map[string]*column{}, ignored: map[string]bool{}, optional: map[string]bool{}}
 	b.areaKeys, b.used = map[string]int{}, map[string]bool{}
 	b.format()
 	b.areas()
 	b.facility()
 	b.fact()
 	b.identity()
+	b.mayLack()
 	for name := range b.doc.Parameters {
 		if !b.used[name] {
 			b.fail("parameters."+name, "is used by nothing")
@@ -173,8 +181,10 @@ func (b *builder) format() {
 		b.plan.charset = charmap.Windows1252
 	case "iso-8859-1":
 		b.plan.charset = charmap.ISO8859_1
+	case "auto":
+		b.plan.charset, b.plan.detect = charmap.Windows1252, true
 	default:
-		b.fail("format.encoding", "%q is not utf-8, windows-1252 or iso-8859-1", f.Encoding)
+		b.fail("format.encoding", "%q is not auto, utf-8, windows-1252 or iso-8859-1", f.Encoding)
 	}
 	switch f.Delimiter {
 	case ",", ";", "\t", "|":
@@ -188,7 +198,14 @@ func (b *builder) format() {
 	default:
 		b.fail("format.decimal", "%q is neither a point nor a comma", f.Decimal)
 	}
-	b.plan.trim = f.Trim
+	switch {
+	case f.Thousands == "":
+	case f.Thousands == f.Decimal || f.Thousands != "." && f.Thousands != "," && f.Thousands != " ":
+		b.fail("format.thousands", "%q is no point, comma or blank other than the decimal sign", f.Thousands)
+	default:
+		b.plan.thousands = f.Thousands[0]
+	}
+	b.plan.trim, b.plan.sheet = f.Trim, f.Sheet
 	for _, name := range b.doc.Ignore {
 		if name == "" || b.plan.ignored[name] {
 			b.fail("ignore", "%q is empty or stands twice", name)
@@ -249,8 +266,12 @@ func (b *builder) text(key string, v valueDoc) *text {
 	if v.OnlyMap && len(v.Map) == 0 {
 		b.fail(key+".only_map", "needs a map")
 	}
+	if v.Pad < 0 || v.Pad > 40 {
+		b.fail(key+".pad", "must be 1 to 40 digits")
+	}
 	v.Prefix = b.expand(key+".prefix", v.Prefix)
-	return &text{field: key, column: b.column(key+".column", v.Column), doc: v}
+	v.MustBe = b.expand(key+".must_be", v.MustBe)
+	return &text{field: key, column: b.column(key+".column", v.Column), or: b.column(key+".or", v.Or), doc: v}
 }
 
 // required is text that must be given in the document.
@@ -270,6 +291,7 @@ func (b *builder) identity() {
 	if id.Source == "" {
 		b.fail("identity.source", "is missing")
 	}
+	b.plan.reporter = b.expand("identity.reporter", id.Reporter)
 	b.plan.source = b.expand("identity.source", id.Source)
 	for _, name := range b.doc.Keep {
 		if b.plan.columns[name] != nil {
@@ -282,6 +304,9 @@ func (b *builder) identity() {
 		b.fail("identity", "needs either columns or keyless, not both")
 	case id.Keyless == nil:
 		b.keyed(id.Columns)
+		b.restart(id.Restart)
+	case id.Restart != "":
+		b.fail("identity.restart", "is of ids, which keyless rows have not")
 	default:
 		b.keyless(*id.Keyless)
 	}
@@ -293,6 +318,38 @@ func (b *builder) keyed(names []string) {
 			b.fail("identity.columns", "column %q stands twice", name)
 		}
 		b.plan.key = append(b.plan.key, b.column("identity.columns", name))
+	}
+}
+
+// restart says that the row's own ids begin anew with each year, month or
+// day, so that only together with it they name one row.
+func (b *builder) restart(span string) {
+	layouts := map[string]string{"": "", "year": "2006", "month": "2006-01", "day": time.DateOnly}
+	layout, ok := layouts[span]
+	if !ok {
+		b.fail("identity.restart", "%q is not year, month or day", span)
+	}
+	if layout != "" && (b.doc.Fact.Occurred == nil || b.plan.fact.zoned) {
+		b.fail("identity.restart", "needs fact.occurred in a time zone of the profile")
+	}
+	b.plan.restart = layout
+}
+
+// mayLack notes the columns that a file need not have: what they would hold is
+// empty then. What names the row, its time or its mass is always needed.
+func (b *builder) mayLack() {
+	f := b.plan.fact
+	for _, name := range b.doc.Optional {
+		c := b.plan.columns[name]
+		switch {
+		case c == nil && !b.plan.ignored[name]:
+			b.fail("optional", "column %q is no column of the profile", name)
+		case b.plan.optional[name]:
+			b.fail("optional", "column %q stands twice", name)
+		case c != nil && (c == f.net || slices.Contains(f.occurred, c) || !b.plan.keyless && slices.Contains(b.plan.key, c)):
+			b.fail("optional", "column %q is needed: it is the row's mass, time or id", name)
+		}
+		b.plan.optional[name] = true
 	}
 }
 

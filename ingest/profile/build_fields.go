@@ -16,6 +16,11 @@ func (b *builder) areas() {
 		if doc.Key == "" {
 			b.fail(key+".key", "is missing")
 		}
+		if doc.BuiltIn {
+			b.builtInArea(key, doc)
+			b.areaKeys[doc.Key] = i
+			continue
+		}
 		if _, ok := b.areaKeys[doc.Key]; ok {
 			b.fail(key+".key", "%q stands twice", doc.Key)
 		}
@@ -44,17 +49,46 @@ func (b *builder) areas() {
 			name:     b.required(key+".name", doc.Name),
 			code:     b.text(key+".code", doc.Code),
 		}
-		for _, t := range []*text{a.id, a.name, a.code} {
-			if t != nil && t.column != nil {
-				a.columns = append(a.columns, t.column)
-			}
-		}
+		a.columns = columnsOf(a.id, a.name, a.code)
 		if parent >= 0 {
 			a.columns = append(a.columns, b.plan.areas[parent].columns...)
 		}
 		b.areaKeys[doc.Key] = i
 		b.plan.areas = append(b.plan.areas, a)
 	}
+}
+
+// builtInArea compiles an area that rows name, by name or official code, among
+// those that come with the program.
+func (b *builder) builtInArea(key string, doc areaDoc) {
+	a := areaPlan{level: area.Level(doc.Level), country: doc.Country, parent: -1, optional: doc.Optional, id: b.required(key+".id", doc.ID)}
+	if a.builtIn = builtInAreas(a.level, doc.Country); len(a.builtIn) == 0 {
+		b.fail(key+".built_in", "there are no areas of level %q in country %q", doc.Level, doc.Country)
+	}
+	if _, ok := b.areaKeys[doc.Key]; ok || doc.Key == "" {
+		b.fail(key+".key", "%q is empty or stands twice", doc.Key)
+	}
+	if doc.Name.given || doc.Code.given || doc.Parent != "" {
+		b.fail(key, "an area that is built in has no name, code or parent here: it is registered with them")
+	}
+	a.columns = columnsOf(a.id)
+	b.plan.areas = append(b.plan.areas, a)
+}
+
+// columnsOf are the columns that some texts come from.
+func columnsOf(texts ...*text) []*column {
+	var all []*column
+	for _, t := range texts {
+		if t == nil {
+			continue
+		}
+		for _, c := range []*column{t.column, t.or} {
+			if c != nil {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
 }
 
 // area finds an area of the document by its key; -1 when none is named.
@@ -106,11 +140,7 @@ func (b *builder) facility() {
 			b.fail("facility.location", "needs the two columns of its system")
 		}
 	}
-	for _, t := range []*text{f.id, f.name, f.locality, f.permit} {
-		if t != nil && t.column != nil {
-			f.columns = append(f.columns, t.column)
-		}
-	}
+	f.columns = columnsOf(f.id, f.name, f.locality, f.permit)
 	if f.east != nil && f.north != nil {
 		f.columns = append(f.columns, f.east, f.north)
 	}

@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"bytes"
 	"errors"
 	"strconv"
 	"strings"
@@ -71,7 +70,7 @@ func (p *factPlan) parsed(r *row, t *text, parse func(string) (string, string, e
 	}
 	v := fault.Violation{Rule: rule, Field: t.field, Value: cut(value), Message: err.Error()}
 	if t.column != nil {
-		v.Field, v.Value = t.column.shown, cut(string(r.raw(t.column)))
+		v.Field, v.Value = t.column.shown, cut(string(t.raw(r)))
 	}
 	r.violate(v)
 	return ""
@@ -101,7 +100,7 @@ func (p *factPlan) grams(r *row, c *column, required bool) mass.Grams {
 	}
 	text, ok := r.plain(raw)
 	if !ok {
-		r.violate(*violation(flow.RuleMassMalformed, c, string(raw), "the decimal sign of the file is %q", string(r.plan.decimal)))
+		r.violate(*violation(flow.RuleMassMalformed, c, string(raw), "%s", r.plan.numberForm()))
 		return 0
 	}
 	g, err := mass.Parse(text, p.unit)
@@ -116,18 +115,6 @@ func (p *factPlan) grams(r *row, c *column, required bool) mass.Grams {
 	return g
 }
 
-// plain writes a number of the file with a decimal point; ok is false when it
-// has the other decimal sign, which is never guessed to be a separator.
-func (r *row) plain(raw []byte) (s string, ok bool) {
-	if r.plan.decimal == '.' {
-		return string(raw), bytes.IndexByte(raw, ',') < 0
-	}
-	if bytes.IndexByte(raw, '.') >= 0 {
-		return "", false
-	}
-	return strings.Replace(string(raw), ",", ".", 1), true
-}
-
 func integer(r *row, c *column) int64 {
 	if c == nil {
 		return 0
@@ -136,8 +123,9 @@ func integer(r *row, c *column) int64 {
 	if len(raw) == 0 {
 		return 0
 	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
+	text, ok := r.plain(raw)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !ok {
 		r.violate(*violation(RuleNumberSyntax, c, string(raw), "the value is no whole number"))
 	}
 	return n
@@ -170,7 +158,11 @@ func (p *factPlan) when(r *row) flow.When {
 	if p.month != nil {
 		t, read, form = p.month, monthPeriod, "a month such as 2019-03"
 	}
+	known := len(r.bad)
 	value := t.of(r)
+	if len(r.bad) > known {
+		return flow.When{}
+	}
 	period, ok := read(value)
 	if !ok {
 		v := fault.Violation{Rule: RuleTimeSyntax, Field: t.field, Value: cut(value), Message: "the value is not " + form}

@@ -50,7 +50,7 @@ func (d *Decoder) area(r *row, at int) area.ID {
 			d.areas[at] = map[string]*areaEntry{}
 		}
 		d.areas[at][string(d.rawKey(r, p.columns))] = entry
-		if len(entry.bad) == 0 && !entry.none {
+		if len(entry.bad) == 0 && !entry.none && p.builtIn == nil {
 			r.areas = append(r.areas, entry.area)
 		}
 	}
@@ -62,7 +62,7 @@ func (d *Decoder) area(r *row, at int) area.ID {
 
 func (d *Decoder) newArea(r *row, at int) *areaEntry {
 	p := &d.plan.areas[at]
-	if p.optional && p.id.column != nil && len(r.raw(p.id.column)) == 0 {
+	if p.optional && p.id.column != nil && len(p.id.raw(r)) == 0 {
 		return &areaEntry{none: true}
 	}
 	// Violations of this area alone, so that they are noted with it.
@@ -70,6 +70,9 @@ func (d *Decoder) newArea(r *row, at int) *areaEntry {
 	r.bad = nil
 	defer func() { r.bad = outer }()
 
+	if p.builtIn != nil {
+		return &areaEntry{area: area.Area{ID: p.lookUp(r)}, bad: r.bad}
+	}
 	a := area.Area{Level: p.level, Country: p.country, Name: p.name.of(r), Code: p.code.of(r)}
 	a.ID = area.ID(p.id.of(r))
 	if a.ID != "" && !a.ID.Valid() {

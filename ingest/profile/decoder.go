@@ -58,6 +58,9 @@ type row struct {
 // raw is a column's bytes, trimmed when the format says so; valid until the
 // next record.
 func (r *row) raw(c *column) []byte {
+	if c.at < 0 {
+		return nil // optional, and the file lacks it
+	}
 	if r.plan.trim {
 		return trimSpace(r.fields[c.at])
 	}
@@ -84,7 +87,10 @@ func (b *Bound) Open(src io.Reader, limits Limits) (*Decoder, error) {
 	build := &builder{doc: b.profile.doc, parameters: b.parameters}
 	d := &Decoder{bound: b, packed: packed, plan: build.build()}
 	var plain io.Reader = packed
-	if d.plan.charset != nil {
+	switch {
+	case d.plan.detect:
+		plain = detect(packed, d.plan.charset)
+	case d.plan.charset != nil:
 		plain = d.plan.charset.NewDecoder().Reader(packed)
 	}
 	d.table = table.NewReader(plain, d.plan.comma, limits.Record)
@@ -155,8 +161,8 @@ func (d *Decoder) match(rec table.Record) error {
 	return nil
 }
 
-// names lists every column of the profile, ignored ones included: a file
-// without them is another kind of file.
+// names lists every column that a file must have, ignored ones included: a
+// file without them is another kind of file.
 func (d *Decoder) names() []string {
 	var names []string
 	for name := range d.plan.columns {
@@ -165,6 +171,7 @@ func (d *Decoder) names() []string {
 	for name := range d.plan.ignored {
 		names = append(names, name)
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return d.plan.optional[name] })
 	slices.Sort(names)
 	return names
 }
@@ -205,7 +212,7 @@ func (d *Decoder) Next() (Row, error) {
 	if d.plan.keyless {
 		out.Key = d.key(r, &out.Fact)
 	} else {
-		out.Fact.Identity.ExternalID = d.externalID(r)
+		out.Fact.Identity.ExternalID = d.externalID(r, out.Fact.When.Occurred)
 		if len(r.bad) > 0 {
 			r.bad[0].Line = rec.Line
 			out.Rejected = r.bad

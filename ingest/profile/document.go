@@ -23,6 +23,7 @@ type document struct {
 	Identity    identityDoc          `yaml:"identity"`
 	Ignore      []string             `yaml:"ignore"`
 	Keep        []string             `yaml:"keep"`
+	Optional    []string             `yaml:"optional"`
 	Areas       []areaDoc            `yaml:"areas"`
 	Facility    facilityDoc          `yaml:"facility"`
 	Fact        factDoc              `yaml:"fact"`
@@ -33,6 +34,8 @@ type formatDoc struct {
 	Encoding  string `yaml:"encoding"`
 	Delimiter string `yaml:"delimiter"`
 	Decimal   string `yaml:"decimal"`
+	Thousands string `yaml:"thousands"`
+	Sheet     string `yaml:"sheet"`
 	Trim      bool   `yaml:"trim"`
 }
 
@@ -47,6 +50,7 @@ type identityDoc struct {
 	Reporter string      `yaml:"reporter"`
 	Source   string      `yaml:"source"`
 	Columns  []string    `yaml:"columns"`
+	Restart  string      `yaml:"restart"`
 	Keyless  *keylessDoc `yaml:"keyless"`
 }
 
@@ -56,6 +60,7 @@ type keylessDoc struct {
 
 type areaDoc struct {
 	Key      string   `yaml:"key"`
+	BuiltIn  bool     `yaml:"built_in"`
 	ID       valueDoc `yaml:"id"`
 	Level    string   `yaml:"level"`
 	Name     valueDoc `yaml:"name"`
@@ -149,16 +154,19 @@ type valueDoc struct {
 	constant string
 
 	Column    string            `yaml:"column"`
+	Or        string            `yaml:"or"`
+	Pad       int               `yaml:"pad"`
 	Case      string            `yaml:"case"`
 	Slug      bool              `yaml:"slug"`
 	Prefix    string            `yaml:"prefix"`
 	TrimRight string            `yaml:"trim_right"`
 	Map       map[string]string `yaml:"map"`
 	OnlyMap   bool              `yaml:"only_map"`
+	MustBe    string            `yaml:"must_be"`
 	Required  bool              `yaml:"required"`
 }
 
-var valueKeys = []string{"column", "case", "slug", "prefix", "trim_right", "map", "only_map", "required"}
+var valueKeys = []string{"column", "or", "pad", "must_be", "case", "slug", "prefix", "trim_right", "map", "only_map", "required"}
 
 // UnmarshalYAML reads a scalar or a mapping and refuses keys it does not know:
 // the decoder's own strictness does not reach into here.

@@ -71,29 +71,40 @@ func describe(t *testing.T, b *Bound, file []byte) string {
 	return out.String()
 }
 
-// The first rows of the publisher's file. Its keys are frozen: an identity
-// that changes would make every recorded row missing.
-func TestGoldenWDI(t *testing.T) {
-	file, err := os.ReadFile("testdata/wdi.csv")
+// Each profile with its sample rows and the facts they become. The keys of wdi
+// are frozen: an identity that changes would make every recorded row missing.
+func TestGoldenProfiles(t *testing.T) {
+	all, err := BuiltIn()
 	require.NoError(t, err)
-	golden(t, "testdata/wdi.golden", describe(t, wdi(t, map[string]string{"year": "2019"}), file))
+	for name, p := range all {
+		t.Run(name, func(t *testing.T) {
+			given, ok := samples[name]
+			require.True(t, ok, "the profile has no sample")
+			bound, err := p.Bind(given)
+			require.NoError(t, err)
+			file, err := os.ReadFile(filepath.Join("testdata", name+".csv"))
+			require.NoError(t, err)
+			golden(t, filepath.Join("testdata", name+".golden"), describe(t, bound, file))
+		})
+	}
 }
 
-func TestGoldenWeighbridge(t *testing.T) {
-	text, err := os.ReadFile("testdata/weighbridge.yaml")
+// A profile of the tests: what the built-in ones do not use.
+func TestGoldenFormat(t *testing.T) {
+	text, err := os.ReadFile("testdata/scale.yaml")
 	require.NoError(t, err)
-	p, err := Load("weighbridge.yaml", text)
+	p, err := Load("scale.yaml", text)
 	require.NoError(t, err)
 	_, err = p.Bind(nil)
 	require.Equal(t, fault.Invalid, fault.KindOf(err), "a parameter without default must be given")
 	bound, err := p.Bind(map[string]string{"year": "2026"})
 	require.NoError(t, err)
-	require.Equal(t, "weighbridge/2026", bound.Source())
-	utf8, err := os.ReadFile("testdata/weighbridge.csv.utf8")
+	require.Equal(t, "scale/2026", bound.Source())
+	utf8, err := os.ReadFile("testdata/scale.csv.utf8")
 	require.NoError(t, err)
 	file, err := charmap.Windows1252.NewEncoder().Bytes(utf8)
 	require.NoError(t, err)
-	golden(t, "testdata/weighbridge.golden", describe(t, bound, file))
+	golden(t, "testdata/scale.golden", describe(t, bound, file))
 }
 
 // The order of columns does not matter, nor do blanks around headings; the
@@ -174,46 +185,4 @@ func TestExternalIDs(t *testing.T) {
 	require.Negative(t, Key{}.Compare(k))
 	require.Negative(t, k.Compare(Key{Group: k.Group, Measure: [8]byte{8}}))
 	require.Zero(t, k.Compare(back))
-}
-
-// Whatever a file holds, each record has one row, in order, that is either
-// rejected by name or a fact with a mass and an identity.
-func FuzzDecoder(f *testing.F) {
-	file, err := os.ReadFile("testdata/wdi.csv")
-	require.NoError(f, err)
-	heading, rows, _ := strings.Cut(string(file), "\n")
-	f.Add(rows)
-	f.Add("a,b\n\"x\n,,,,,,,,,,,,,,,,,,,,,,,,,,,\n")
-	all, err := BuiltIn()
-	require.NoError(f, err)
-	bound, err := all["wdi"].Bind(nil)
-	require.NoError(f, err)
-	f.Fuzz(func(t *testing.T, rows string) {
-		d, err := bound.Open(strings.NewReader(heading+"\n"+rows), Limits{})
-		if err != nil {
-			return
-		}
-		defer func() { require.NoError(t, d.Close()) }()
-		line := 1
-		for {
-			row, err := d.Next()
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			require.NoError(t, err)
-			require.Greater(t, row.Line, line)
-			line = row.Line
-			for _, v := range row.Rejected {
-				require.NotEmpty(t, v.Field)
-				require.NotEmpty(t, v.Rule)
-				require.Equal(t, row.Line, v.Line)
-			}
-			if len(row.Rejected) == 0 {
-				require.True(t, row.Fact.Facility.Valid())
-				require.True(t, row.Fact.Material.Waste.Valid() || row.Fact.Material.Waste == "")
-				_, _, ok := ParseExternalID(row.Key.ExternalID(1))
-				require.True(t, ok)
-			}
-		}
-	})
 }

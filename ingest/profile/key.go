@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stofstrom/stofstrom/domain/flow"
 )
@@ -74,8 +75,14 @@ func (d *Decoder) key(r *row, f *flow.Fact) Key {
 
 // externalID joins the columns of the key; with more than one, each is
 // prefixed with its length, so that ("a-b", "c") and ("a", "b-c") differ.
-func (d *Decoder) externalID(r *row) string {
+//
+// Where ids begin anew each year, month or day, the local one stands in front,
+// as in 2026/42; its shape is fixed, so that it cannot be confused either.
+func (d *Decoder) externalID(r *row, occurred time.Time) string {
 	var b []byte
+	if d.plan.restart != "" {
+		b = append(occurred.In(d.plan.fact.zone).AppendFormat(b, d.plan.restart), '/')
+	}
 	for _, c := range d.plan.key {
 		raw := r.raw(c)
 		if len(raw) == 0 {

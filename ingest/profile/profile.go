@@ -108,6 +108,7 @@ func (p *Profile) Parameters() map[string]Parameter { return maps.Clone(p.doc.Pa
 type Bound struct {
 	profile    *Profile
 	parameters map[string]string
+	reporter   string
 	source     string
 }
 
@@ -146,7 +147,7 @@ func (p *Profile) Bind(given map[string]string) (*Bound, error) {
 	if len(b.reasons) > 0 {
 		return nil, fault.New(fault.Invalid, "the profile does not go with these parameters: %s", strings.Join(b.reasons, "; "))
 	}
-	return &Bound{profile: p, parameters: all, source: pl.source}, nil
+	return &Bound{profile: p, parameters: all, reporter: pl.reporter, source: pl.source}, nil
 }
 
 // Profile is what was bound.
@@ -156,7 +157,7 @@ func (b *Bound) Profile() *Profile { return b.profile }
 func (b *Bound) Parameters() map[string]string { return maps.Clone(b.parameters) }
 
 // Reporter is who reports the facts of a file.
-func (b *Bound) Reporter() string { return b.profile.doc.Identity.Reporter }
+func (b *Bound) Reporter() string { return b.reporter }
 
 // Source is the system, or for keyless files the scope, of the identities.
 func (b *Bound) Source() string { return b.source }

@@ -15,6 +15,7 @@ const (
 	RuleTextEncoding   = "text-encoding"
 	RuleValueUnknown   = "value-unknown"
 	RuleValueMissing   = "value-missing"
+	RuleValueAmbiguous = "value-ambiguous"
 	RuleColumnCount    = "csv-column-count"
 	RuleTimeSyntax     = "time-malformed"
 	RuleNumberSyntax   = "number-malformed"

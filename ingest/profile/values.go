@@ -37,6 +37,7 @@ type text struct {
 	field    string // path of the field it fills, for violations
 	constant string
 	column   *column // nil for constants
+	or       *column // read when column is empty; nil without
 	doc      valueDoc
 	memo     memo[textResult]
 }
@@ -53,20 +54,38 @@ func (t *text) of(r *row) string {
 	if t.column == nil {
 		return t.constant
 	}
-	got := t.memo.get(r.raw(t.column), t.make)
+	got := t.memo.get(t.raw(r), t.make)
 	if got.bad != nil {
 		r.violate(*got.bad)
 	}
 	return got.text
 }
 
-// make normalises one value: characters cut at its end, then the value map first, then case and
-// slug, then the prefix. An empty value stays empty.
+// raw is the value before anything is done to it. Of two columns only one may
+// be filled: which of them counts would be a guess.
+func (t *text) raw(r *row) []byte {
+	raw := r.raw(t.column)
+	if t.or == nil {
+		return raw
+	}
+	other := r.raw(t.or)
+	if len(raw) > 0 && len(other) > 0 {
+		r.violate(*violation(RuleValueAmbiguous, t.or, string(other), "either this column or %s is filled, not both", t.column.shown))
+	}
+	if len(raw) > 0 {
+		return raw
+	}
+	return other
+}
+
+// make normalises one value: characters cut at its end, zeros put in front,
+// then the value map first, then case and slug, then the prefix. An empty
+// value stays empty.
 func (t *text) make(raw string) textResult {
 	if !utf8.ValidString(raw) {
 		return textResult{bad: violation(RuleTextEncoding, t.column, raw, "the text is not valid in the file's encoding")}
 	}
-	value := strings.TrimRight(raw, t.doc.TrimRight)
+	value := padded(strings.TrimRight(raw, t.doc.TrimRight), t.doc.Pad)
 	mapped, ok := t.doc.Map[value]
 	switch {
 	case ok:
@@ -93,7 +112,19 @@ func (t *text) make(raw string) textResult {
 		}
 		return textResult{}
 	}
-	return textResult{text: t.doc.Prefix + value}
+	value = t.doc.Prefix + value
+	if t.doc.MustBe != "" && value != t.doc.MustBe {
+		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value must be %s", t.doc.MustBe)}
+	}
+	return textResult{text: value}
+}
+
+// padded gives digits back the zeros in front that spreadsheets drop.
+func padded(value string, digits int) string {
+	if value == "" || len(value) >= digits || strings.Trim(value, "0123456789") != "" {
+		return value
+	}
+	return strings.Repeat("0", digits-len(value)) + value
 }
 
 func violation(rule string, c *column, value, format string, args ...any) *fault.Violation {
@@ -124,7 +155,7 @@ func layoutOf(s string) (string, error) {
 	seen := map[string]bool{}
 	for s != "" {
 		token, goes := "", ""
-		for _, t := range [...][2]string{{"yyyy", "2006"}, {"yy", "06"}, {"mm", "01"}, {"dd", "02"}, {"HH", "15"}, {"MM", "04"}, {"SS", "05"}} {
+		for _, t := range [...][2]string{{"yyyy", "2006"}, {"yy", "06"}, {"mm", "01"}, {"m", "1"}, {"dd", "02"}, {"d", "2"}, {"HH", "15"}, {"MM", "04"}, {"SS", "05"}} {
 			if strings.HasPrefix(s, t[0]) {
 				token, goes = t[0], t[1]
 				break
@@ -132,13 +163,14 @@ func layoutOf(s string) (string, error) {
 		}
 		if token == "" {
 			if !strings.ContainsRune(" -/.:T", rune(s[0])) {
-				return "", fmt.Errorf("%q stands for nothing: use yyyy, yy, mm, dd, HH, MM, SS and the separators - / . : T and blank", s)
+				return "", fmt.Errorf("%q stands for nothing: use yyyy, yy, mm, m, dd, d, HH, MM, SS and the separators - / . : T and blank", s)
 			}
 			b.WriteByte(s[0])
 			s = s[1:]
 			continue
 		}
 		seen[token] = true
+		seen[token+token] = len(token) == 1 || seen[token+token] // a month is a month with one digit, too
 		b.WriteString(goes)
 		s = s[len(token):]
 	}

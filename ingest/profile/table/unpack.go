@@ -34,6 +34,14 @@ func (e *TooLarge) Error() string {
 	return fmt.Sprintf("the file unpacks to more than %d bytes", e.Limit)
 }
 
+// Allowed says the limit as a sentence.
+func (e *TooLarge) Allowed() string {
+	if e.Rule == "unpacked-ratio" {
+		return fmt.Sprintf("At most %d times its size is read.", e.Limit)
+	}
+	return fmt.Sprintf("At most %d bytes are read.", e.Limit)
+}
+
 // Unpack returns the plain bytes of src, told by its first bytes: gzip, zstd,
 // or plain. A byte-order mark of UTF-8 at the start of the plain bytes is
 // dropped. Reading fails with *TooLarge beyond the limits. Close frees the
