@@ -257,16 +257,12 @@ func readBreaches() map[string]error {
 		flow.RuleMassOutOfRange: far, flow.RuleWasteUnknown: code, flow.RuleWasteStar: star, flow.RuleOperation: op}
 }
 
-func TestReadViolationNamesRuleAndValue(t *testing.T) {
+func TestReadRuleNamesTheRule(t *testing.T) {
 	for rule, err := range readBreaches() {
-		v, ok := flow.ReadViolation("a field", fmt.Errorf("line 3: %w", err))
-		require.True(t, ok, rule)
-		require.Equal(t, rule, v.Rule)
-		require.Equal(t, "a field", v.Field)
-		require.NotEmpty(t, v.Value)
+		require.Equal(t, rule, flow.ReadRule(fmt.Errorf("line 3: %w", err)))
 	}
-	_, ok := flow.ReadViolation("a field", os.ErrNotExist)
-	require.False(t, ok)
+	require.Empty(t, flow.ReadRule(os.ErrNotExist))
+	require.Empty(t, flow.ReadRule(nil))
 }
 
 func TestTheCatalogueCannotRot(t *testing.T) {

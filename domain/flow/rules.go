@@ -3,7 +3,6 @@ package flow
 import (
 	"slices"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
 )
@@ -214,16 +213,5 @@ func Violates(ruleID, field, value, detail string) fault.Violation {
 	if detail != "" {
 		message += " " + detail
 	}
-	return fault.Violation{Rule: r.ID, Field: field, Value: clip(value, MaxTextBytes), Message: message, Severity: r.Severity}
-}
-
-// clip cuts s to at most n bytes, never inside a character.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
+	return fault.Violation{Rule: r.ID, Field: field, Value: fault.Clip(value), Message: message, Severity: r.Severity}
 }

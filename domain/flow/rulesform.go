@@ -1,6 +1,10 @@
 package flow
 
-import "github.com/stofstrom/stofstrom/domain/fault"
+import (
+	"github.com/stofstrom/stofstrom/domain/area"
+	"github.com/stofstrom/stofstrom/domain/facility"
+	"github.com/stofstrom/stofstrom/domain/fault"
+)
 
 const srcCloudEvents = "CloudEvents 1.0"
 
@@ -9,7 +13,7 @@ const srcCloudEvents = "CloudEvents 1.0"
 // they stand here so that one catalogue explains every refusal.
 var formRules = []Rule{
 	{"json-syntax", fault.Error, "*", StageForm, "The message is not JSON.", "Beskeden er ikke JSON.", "RFC 8259"},
-	{"json-duplicate-name", fault.Error, "*", StageForm, "A name stands twice in its object.", "Et navn står to gange i sit objekt.", "RFC 7493"},
+	{"json-duplicate-name", fault.Error, "*", StageForm, "A name stands twice.", "Et navn står to gange.", "RFC 7493"},
 	{"json-too-deep", fault.Error, "*", StageForm, "The message is nested deeper than is allowed.", "Beskeden er dybere indlejret end tilladt.", srcProject},
 	{"json-type", fault.Error, "*", StageForm, "The value has the wrong JSON type.", "Værdien har den forkerte JSON-type.", srcDEFRA},
 	{"field-unknown", fault.Error, "*", StageForm, "There is no such field here.", "Der findes intet sådant felt her.", srcProject},
@@ -24,6 +28,7 @@ var formRules = []Rule{
 	{"text-encoding", fault.Error, "*", StageForm, "The file is not in the text encoding of its profile.", "Filen har ikke profilens tegnsæt.", srcProject},
 	{"value-unknown", fault.Error, "*", StageForm, "The profile does not know the value.", "Profilen kender ikke værdien.", srcProject},
 	{"value-missing", fault.Error, "*", StageForm, "The column is empty, though the profile needs it.", "Kolonnen er tom, men profilen kræver den.", srcProject},
+	{"value-ambiguous", fault.Error, "*", StageForm, "Two columns of which only one may be filled both are.", "To kolonner, hvoraf kun den ene må være udfyldt, er begge udfyldt.", srcProject},
 	{"number-malformed", fault.Error, "*", StageForm, "The number is not written as the profile says.", "Tallet er ikke skrevet, som profilen siger.", srcProject},
 	{"flag-unknown", fault.Error, "*", StageForm, "The value is none of the words for yes and no of the profile.", "Værdien er ikke et af profilens ord for ja og nej.", srcProject},
 	{"coordinate-outside", fault.Error, "*", StageForm, "The coordinates lie outside the grid.", "Koordinaterne ligger uden for nettet.", srcProject},
@@ -41,16 +46,36 @@ var formRules = []Rule{
 	{"unpacked-ratio", fault.Error, "file", StageForm, "The file unpacks to more times its size than is allowed.", "Filen pakkes ud til flere gange sin størrelse end tilladt.", srcProject},
 	{"area-id-malformed", fault.Error, "*", StageForm, "What the row says makes no area id.", "Rækkens oplysning giver intet område-id.", srcProject},
 	{"facility-id-malformed", fault.Error, "*", StageForm, "What the row says makes no facility id.", "Rækkens oplysning giver intet anlægs-id.", srcProject},
-	{"facility-id", fault.Error, "id", StageForm, "The facility id is not 3 to 80 lower-case letters, digits and dashes.", "Anlæggets id er ikke 3 til 80 små bogstaver, cifre og bindestreger.", srcProject},
-	{"area-id", fault.Error, "id", StageForm, "The area id is not lower-case letters, digits and dashes that begin with the country.", "Områdets id er ikke små bogstaver, cifre og bindestreger, der begynder med landet.", srcProject},
-	{"area-level", fault.Error, "level", StageForm, "The level is none of country, region and municipality.", "Niveauet er ikke et af country, region og municipality.", srcProject},
-	{"area-parent", fault.Error, "parent", StageForm, "The area it lies in is not registered, or cannot hold it.", "Området, det ligger i, er ikke registreret eller kan ikke rumme det.", srcProject},
-	{"country-code", fault.Error, "country", StageForm, "The country is not two capital letters of ISO 3166-1.", "Landet er ikke to store bogstaver efter ISO 3166-1.", "ISO 3166-1"},
-	{"time-zone-unknown", fault.Error, "time_zone", StageForm, "The time zone is not an IANA name such as Europe/Copenhagen.", "Tidszonen er ikke et IANA-navn som Europe/Copenhagen.", "IANA time zone database"},
-	{"point-not-on-earth", fault.Error, "location", StageForm, "The place is not on the earth: degrees of latitude and longitude.", "Stedet ligger ikke på jorden: grader bredde og længde.", srcProject},
-	{"text-not-plain", fault.Error, "*", StageForm, "The text is not one line without control characters or blanks at its ends.", "Teksten er ikke én linje uden styretegn og uden blanktegn i enderne.", srcProject},
-	{"required", fault.Error, "*", StageForm, "The field must be given.", "Feltet skal udfyldes.", srcProject},
+	{facility.RuleID, fault.Error, "id", StageForm, "The facility id is not 3 to 80 lower-case letters, digits and dashes.", "Anlæggets id er ikke 3 til 80 små bogstaver, cifre og bindestreger.", srcProject},
+	{facility.RuleName, fault.Error, "name", StageForm, "The name of the facility is empty, too long or holds control characters.", "Anlæggets navn er tomt, for langt eller indeholder styretegn.", srcProject},
+	{facility.RuleArea, fault.Error, "area", StageForm, "The area that the facility lies in is not registered.", "Området, som anlægget ligger i, er ikke registreret.", srcProject},
+	{facility.RuleLocality, fault.Error, "locality", StageForm, "The locality is too long or holds control characters.", "Stednavnet er for langt eller indeholder styretegn.", srcProject},
+	{facility.RuleLocation, fault.Error, "location", StageForm, "The location is not a place on the earth in degrees.", "Placeringen er ikke et sted på jorden i grader.", srcProject},
+	{facility.RuleTimeZone, fault.Error, "time_zone", StageForm, "The time zone is not an IANA name such as Europe/Copenhagen.", "Tidszonen er ikke et IANA-navn som Europe/Copenhagen.", "IANA time zone database"},
+	{facility.RulePermit, fault.Error, "permit", StageForm, "The permit number is too long or holds control characters.", "Godkendelsesnummeret er for langt eller indeholder styretegn.", srcProject},
+	{facility.RuleOperations, fault.Error, "operations", StageForm, "A permitted operation is none of R1 to R13 and D1 to D15.", "En godkendt behandling er ikke en af R1 til R13 og D1 til D15.", srcWFD},
+	{area.RuleID, fault.Error, "id", StageForm, "The area id is not lower-case letters, digits and dashes that begin with the country.", "Områdets id er ikke små bogstaver, cifre og bindestreger, der begynder med landet.", srcProject},
+	{area.RuleLevel, fault.Error, "level", StageForm, "The level is none of country, region and municipality.", "Niveauet er ikke et af country, region og municipality.", srcProject},
+	{area.RuleName, fault.Error, "name", StageForm, "The name of the area is empty, too long or holds control characters.", "Områdets navn er tomt, for langt eller indeholder styretegn.", srcProject},
+	{area.RuleCountry, fault.Error, "country", StageForm, "The country is not two capital letters of ISO 3166-1.", "Landet er ikke to store bogstaver efter ISO 3166-1.", "ISO 3166-1"},
+	{area.RuleCode, fault.Error, "code", StageForm, "The official code is too long or holds control characters.", "Den officielle kode er for lang eller indeholder styretegn.", srcProject},
+	{area.RuleNUTS, fault.Error, "nuts", StageForm, "The NUTS code is not a country and up to three letters and digits.", "NUTS-koden er ikke et land og op til tre bogstaver og cifre.", "Regulation (EC) No 1059/2003"},
+	{area.RuleParent, fault.Error, "parent", StageForm, "The area it lies in is not registered, or cannot hold it.", "Området, det ligger i, er ikke registreret eller kan ikke rumme det.", srcProject},
+	{area.RuleCentre, fault.Error, "centre", StageForm, "The centre is not a place on the earth in degrees.", "Midtpunktet er ikke et sted på jorden i grader.", srcProject},
 	{"id-differs", fault.Error, "id", StageForm, "The body names another entry than the address.", "Indholdet nævner en anden post end adressen.", srcProject},
 	{"replace-not-keyless", fault.Error, "replace", StageForm, "Only a file without ids of its own is replaced as a whole.", "Kun en fil uden egne id-er erstattes som helhed.", srcProject},
+	{"atomic-one-ledger", fault.Error, "events", StageForm, "What is to be recorded together belongs in more than one ledger.", "Det, der skal registreres samlet, hører til i mere end ét regnskab.", srcProject},
+	{"atomic-identity-twice", fault.Error, "id", StageForm, "Two events that are to be recorded together have the same identity.", "To hændelser, der skal registreres samlet, har samme identitet.", srcProject},
 	{"reason-without-replace", fault.Error, "reason", StageForm, "A reason is given, but nothing is to be replaced.", "Der er givet en begrundelse, men intet skal erstattes.", srcProject},
+	{"profile-unknown", fault.Error, "profile", StageForm, "There is no such import profile.", "Der findes ingen sådan importprofil.", srcProject},
+	{"parameter-unknown", fault.Error, "*", StageForm, "The profile has no such parameter.", "Profilen har ingen sådan parameter.", srcProject},
+	{"parameter-missing", fault.Error, "*", StageForm, "The profile needs a value for the parameter.", "Profilen kræver en værdi for parameteren.", srcProject},
+	{"parameter-malformed", fault.Error, "*", StageForm, "The value is not one that the parameter can have.", "Værdien er ikke en, som parameteren kan have.", srcProject},
+	{"query-unknown", fault.Error, "*", StageForm, "There is no such parameter in the query.", "Der findes ingen sådan parameter i forespørgslen.", srcProject},
+	{"query-missing", fault.Error, "*", StageForm, "A required parameter of the query is missing.", "En påkrævet parameter mangler i forespørgslen.", srcProject},
+	{"query-malformed", fault.Error, "*", StageForm, "The value is not one that the parameter of the query can have.", "Værdien er ikke en, som forespørgslens parameter kan have.", srcProject},
+	{"query-twice", fault.Error, "*", StageForm, "A parameter of the query stands more than once.", "En parameter står mere end én gang i forespørgslen.", srcProject},
+	{"areas-number", fault.Error, "areas", StageForm, "The body has no areas, or more than are allowed.", "Indholdet har ingen områder eller flere end tilladt.", srcProject},
+	{"body-too-large", fault.Error, "body", StageForm, "The body is larger than is allowed.", "Indholdet er større end tilladt.", srcProject},
+	{"body-damaged", fault.Error, "body", StageForm, "The compressed body is damaged, ends too early, or is not what its encoding says.", "Det komprimerede indhold er beskadiget, slutter for tidligt eller er ikke, hvad dets kodning siger.", srcProject},
 }

@@ -12,6 +12,7 @@ import (
 // the identities of the append stay reserved, so that no other ledger records
 // them meanwhile.
 func (s *Service) doubt(q *ledgerQueue, b *batch, cause error) {
+	b.settleGroup()
 	s.metrics.doubts.Inc()
 	q.pause = s.breaker.fail()
 	err := errLogAway(cause)

@@ -136,6 +136,14 @@ func (s *Service) dispatch(tasks []*task) {
 		ready := make([]*task, 0, len(tasks))
 		var next []*task
 		for _, t := range tasks {
+			if t.group != nil && !t.group.settled {
+				lead, more := s.advance(t.group)
+				next = append(next, more...)
+				if lead != nil {
+					ready = append(ready, lead)
+				}
+				continue
+			}
 			if err := s.route(t); err != nil {
 				next = append(next, s.finish(t, Result{Err: err})...)
 			} else {
@@ -207,6 +215,9 @@ func (s *Service) release(t *task) []*task {
 
 // finish ends a task: answer and release.
 func (s *Service) finish(t *task, r Result) []*task {
+	if t.group != nil && !t.group.settled {
+		return s.finishGroup(t.group, r)
+	}
 	if t.moved != nil {
 		return s.finishMove(t, r)
 	}

@@ -3,6 +3,7 @@ package intake
 import (
 	"sync/atomic"
 
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/domain/ledger"
 	"github.com/stofstrom/stofstrom/ingest/index"
 )
@@ -34,6 +35,7 @@ type task struct {
 	keyed   bool      // whether the command is about an identity
 	alone   bool      // needs the identity for itself
 	stream  string    // ledger to decide in; found late for commands that name none
+	group   *group    // what it is recorded together with; nil when it goes by itself
 
 	state atomic.Uint32 // waiting, taken or abandoned
 
@@ -52,8 +54,24 @@ const (
 
 // take claims the task for a writer; false when its caller has gone.
 func (t *task) take() bool {
-	return t.state.CompareAndSwap(taskWaiting, taskTaken) || t.state.Load() == taskTaken
+	state := t.claimed()
+	return state.CompareAndSwap(taskWaiting, taskTaken) || state.Load() == taskTaken
 }
 
-// abandon withdraws the task; false when it is too late.
-func (t *task) abandon() bool { return t.state.CompareAndSwap(taskWaiting, taskAbandoned) }
+// abandon withdraws the task, and with it its whole group; false when it is
+// too late.
+func (t *task) abandon() bool {
+	state := t.claimed()
+	return state.CompareAndSwap(taskWaiting, taskAbandoned) || t.group != nil && state.Load() == taskAbandoned
+}
+
+// claimed is who has the task: those of a group are claimed together.
+func (t *task) claimed() *atomic.Uint32 {
+	if t.group != nil {
+		return &t.group.state
+	}
+	return &t.state
+}
+
+// subjectOf is the identity that a task is about.
+func subjectOf(t *task) flow.Identity { return ledger.Subject(t.command) }

@@ -23,6 +23,8 @@ type batch struct {
 	tasks    []*task
 	results  []Result // of tasks
 	ends     []int    // how many events the batch has up to and with each task
+	group    *group   // whose batch it is; nil when its tasks go by themselves
+	spoilt   bool     // the state was shown events that are not appended
 }
 
 // work takes one ledger after the other until the service stops.
@@ -112,6 +114,9 @@ func (s *Service) write(ctx context.Context, q *ledgerQueue, tasks []*task) {
 		switch {
 		case err == nil:
 			st.exists, st.revision = done.Revision != noRevision, done.Revision
+			if b.spoilt {
+				st = nil
+			}
 			s.ledgers.putBack(q, rest)
 			s.deliver(b, done)
 			return
@@ -122,7 +127,7 @@ func (s *Service) write(ctx context.Context, q *ledgerQueue, tasks []*task) {
 			st = nil
 			s.refuse(tasks, fault.Wrap(fault.Unavailable, err, "ledger %s was changed by others %d times in a row; try again", q.stream, attempt))
 			return
-		case errors.Is(err, eventlog.ErrTooLarge) && len(b.tasks) > 1:
+		case errors.Is(err, eventlog.ErrTooLarge) && len(b.tasks) > 1 && b.group == nil:
 			// The log takes less than we are configured to send.
 			st = nil
 			s.ledgers.putBack(q, tasks[len(b.tasks)/2:])
@@ -176,11 +181,18 @@ func (s *Service) load(ctx context.Context, stream string) (*loaded, error) {
 func (s *Service) decide(ctx context.Context, st *loaded, tasks []*task) (b *batch, rest []*task, err error) {
 	b = &batch{stream: st.stream, expected: st.expected()}
 	for i, t := range tasks {
+		if t.group != nil {
+			if len(b.tasks) > 0 {
+				return b, tasks[i:], nil
+			}
+			err := s.decideGroup(ctx, st, b, t.group)
+			return b, tasks[i+1:], err
+		}
 		result, events, err := s.decideOne(ctx, st, b, t)
 		if err == nil {
 			err = b.addEvents(events, t.meta, s.cfg)
 		}
-		if errors.Is(err, errNextAppend) {
+		if isNextAppend(err) {
 			return b, tasks[i:], nil
 		}
 		if isFault(err) {
@@ -212,6 +224,8 @@ func isFault(err error) bool {
 // errNextAppend means that a task does not fit into the append any more, or
 // must be the first of one.
 var errNextAppend = errors.New("left for the next append")
+
+func isNextAppend(err error) bool { return errors.Is(err, errNextAppend) }
 
 // addEvents puts the events of one task into the append; event.Encode makes
 // sure that each can be read back. The error is errNextAppend or a
@@ -279,6 +293,7 @@ func (s *Service) noteAppend(b *batch, done eventlog.Appended) {
 
 // deliver answers the tasks of a batch that is durable.
 func (s *Service) deliver(b *batch, done eventlog.Appended) {
+	b.settleGroup()
 	var next []*task
 	start := 0
 	for i, t := range b.tasks {
@@ -291,6 +306,13 @@ func (s *Service) deliver(b *batch, done eventlog.Appended) {
 		start = b.ends[i]
 	}
 	s.dispatch(next)
+}
+
+// settleGroup lets the tasks of a group go their own ways.
+func (b *batch) settleGroup() {
+	if b.group != nil {
+		b.group.settled = true
+	}
 }
 
 // refuse answers tasks with an error.
