@@ -92,7 +92,7 @@ func (a Area) Validate(lookup func(ID) (Area, bool)) []fault.Violation {
 	var found []fault.Violation
 	bad := func(rule, field, value, want string) {
 		found = append(found, fault.Violation{
-			Rule: rule, Field: field, Value: strings.ToValidUTF8(value[:min(len(value), 200)], "\uFFFD"),
+			Rule: rule, Field: field, Value: fault.Clip(value),
 			Message: "The " + field + " must be " + want + ".",
 		})
 	}

@@ -37,7 +37,7 @@ func (f Facility) Validate(known func(area.ID) bool) []fault.Violation {
 	var found []fault.Violation
 	bad := func(rule, field, value, want string) {
 		found = append(found, fault.Violation{
-			Rule: rule, Field: field, Value: strings.ToValidUTF8(value[:min(len(value), MaxTextLength)], "\uFFFD"),
+			Rule: rule, Field: field, Value: fault.Clip(value),
 			Message: fmt.Sprintf("The %s must be %s.", strings.ReplaceAll(field, "_", " "), want),
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Kind classes a failure by what the caller can do about it.
@@ -69,10 +70,26 @@ const (
 type Violation struct {
 	Rule     string   `json:"rule"`          // id in the catalogue (domain/flow), for example mass-not-positive
 	Field    string   `json:"field"`         // path of the field, for example mass.value, or a file's own column heading
-	Value    string   `json:"value"`         // what was given, cut to 200 bytes
+	Value    string   `json:"value"`         // what was given, cut by Clip
 	Message  string   `json:"message"`       // one English sentence
 	Line     int      `json:"line,omitzero"` // 1-based line of a file or stream; 0 when there are no lines
 	Severity Severity `json:"-"`
+}
+
+// MaxValueBytes is the most that a violation shows of what was given.
+const MaxValueBytes = 200
+
+// Clip cuts what was given for a violation: to MaxValueBytes, never inside a
+// character; what is not UTF-8 is replaced.
+func Clip(s string) string {
+	if len(s) > MaxValueBytes {
+		n := MaxValueBytes
+		for back := 0; back < utf8.UTFMax && !utf8.RuneStart(s[n]); back++ {
+			n--
+		}
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // String writes a violation for a terminal or a log.

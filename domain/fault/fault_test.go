@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,4 +33,16 @@ func TestAFaultSaysEverythingAndKeepsItsCause(t *testing.T) {
 	require.Equal(t, fault.Unavailable, fault.KindOf(fmt.Errorf("submitting: %w", f)))
 	require.Equal(t, fault.Internal, fault.KindOf(errors.New("other")))
 	require.Equal(t, "no such thing", fault.New(fault.NotFound, "no such thing").Error())
+}
+
+func TestClipKeepsWholeCharacters(t *testing.T) {
+	require.Equal(t, "kort", fault.Clip("kort"))
+	require.Equal(t, strings.Repeat("x", 200), fault.Clip(strings.Repeat("x", 201)))
+	require.Equal(t, strings.Repeat("å", 100), fault.Clip(strings.Repeat("å", 101)))
+	require.Equal(t, "x"+strings.Repeat("å", 99), fault.Clip("x"+strings.Repeat("å", 100)))
+	require.Equal(t, "a\uFFFDb", fault.Clip("a\xffb"))
+	for _, s := range []string{strings.Repeat("\x80", 300), strings.Repeat("日", 80), strings.Repeat("x", 198) + "日本"} {
+		require.True(t, utf8.ValidString(fault.Clip(s)))
+		require.LessOrEqual(t, len(fault.Clip(s)), 3*fault.MaxValueBytes)
+	}
 }

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -60,7 +61,7 @@ func (d *Decoder) attribute(name []byte) bool {
 	case "reason":
 		d.env.reason = d.text("reason")
 		if d.env.reason == "" && d.halt == nil {
-			d.violate(RuleAttributeForm, "reason", "", "a reason that is given must say something")
+			d.violate(RuleAttributeForm, "reason", "", "A reason that is given must say something.")
 		}
 	case "datacontenttype":
 		d.env.contentType = d.word("datacontenttype")
@@ -82,17 +83,17 @@ func (d *Decoder) message() (Message, error) {
 	d.path = d.path[:0]
 	e := &d.env
 	if e.specversion != "1.0" {
-		d.violate(RuleSpecVersion, "specversion", e.specversion, `the value must be "1.0"`)
+		d.violate(RuleSpecVersion, "specversion", e.specversion, "")
 	}
 	for _, a := range [...][2]string{{"id", e.id}, {"source", e.source}, {"type", e.typ}} {
 		if a[1] == "" {
-			d.violate(RuleAttribute, a[0], "", "the attribute is required")
+			d.violate(RuleAttribute, a[0], "", "")
 		} else if len(a[1]) > flow.MaxTextBytes {
-			d.violate(flow.RuleTextTooLong, a[0], a[1], "the attribute may have at most %d bytes", flow.MaxTextBytes)
+			d.violate(flow.RuleTextTooLong, a[0], a[1], fmt.Sprintf("It may have at most %d bytes.", flow.MaxTextBytes))
 		}
 	}
 	if e.contentType != "" && !isJSON(e.contentType) {
-		d.violate(RuleContentType, "datacontenttype", e.contentType, "data must be JSON: application/json")
+		d.violate(RuleContentType, "datacontenttype", e.contentType, "The type must be application/json.")
 	}
 	m := Message{Reason: e.reason, Cancel: e.typ == TypeCancelled}
 	if m.Cancel {
@@ -125,7 +126,7 @@ func (d *Decoder) cancellation(m *Message) {
 		d.breaks(flow.RuleReason, "reason", "", "")
 	}
 	if d.data.given != "" {
-		d.violate(flow.RuleFieldForbidden, d.data.given, "", "a cancellation has only facility in its data")
+		d.violate(flow.RuleFieldForbidden, d.data.given, "", "A cancellation has only facility in its data.")
 	}
 	m.Fact.Identity = d.identity()
 }
@@ -138,7 +139,7 @@ func (d *Decoder) identity() flow.Identity {
 		reporter = d.data.facility
 	}
 	if reporter == "" {
-		d.violate(RuleAttribute, "reporter", "", "the reporter is required where data names no facility")
+		d.violate(RuleAttribute, "reporter", "", "It is required where data names no facility.")
 	}
 	return flow.Identity{Reporter: reporter, Source: d.env.source, ExternalID: d.env.id}
 }

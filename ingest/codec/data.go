@@ -10,6 +10,7 @@ import (
 
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/facility"
+	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/domain/mass"
 	"github.com/stofstrom/stofstrom/domain/operation"
@@ -60,7 +61,7 @@ func (d *Decoder) readData(field string) {
 			continue
 		}
 		if d.data.given == "" {
-			d.data.given = cut(string(name))
+			d.data.given = fault.Clip(string(name))
 		}
 		if !d.member(name) {
 			d.unknown(name, dataKnown)
@@ -170,12 +171,7 @@ func (d *Decoder) waste() waste.Code {
 	}
 	code, err := waste.ParseCode(text)
 	if err != nil {
-		rule := flow.RuleWasteUnknown
-		var why *waste.CodeError
-		if errors.As(err, &why) && why.Reason == waste.WrongStar {
-			rule = flow.RuleWasteStar
-		}
-		d.breaks(rule, d.where("waste_code"), text, "")
+		d.violate(flow.ReadRule(err), "waste_code", text, "")
 	}
 	return code
 }
@@ -187,7 +183,7 @@ func (d *Decoder) operation() operation.Code {
 	}
 	code, err := operation.Parse(text)
 	if err != nil {
-		d.breaks(flow.RuleOperation, d.where("operation"), text, "")
+		d.violate(flow.ReadRule(err), "operation", text, "")
 	}
 	return code
 }
@@ -231,21 +227,10 @@ func (d *Decoder) grams(path, value, unit string) mass.Grams {
 	if err == nil {
 		return g
 	}
-	rule := flow.RuleMassMalformed
-	switch {
-	case errors.Is(err, mass.ErrTooFine):
-		rule = flow.RuleMassTooFine
-	case errors.Is(err, mass.ErrRange):
-		rule = flow.RuleMassOutOfRange
-	case errors.Is(err, mass.ErrUnitMissing), errors.Is(err, mass.ErrUnitUnknown):
-		rule = flow.RuleUnitUnknown
-		if errors.Is(err, mass.ErrUnitMissing) {
-			rule = flow.RuleUnitMissing
-		}
-		path = path[:strings.LastIndexByte(path, '.')] + ".unit"
-		value = unit
+	if errors.Is(err, mass.ErrUnitMissing) || errors.Is(err, mass.ErrUnitUnknown) {
+		path, value = path[:strings.LastIndexByte(path, '.')]+".unit", unit
 	}
-	d.breaks(rule, path, value, "")
+	d.breaks(flow.ReadRule(err), path, value, "")
 	return 0
 }
 
@@ -363,11 +348,11 @@ func (d *Decoder) factOf(m *Message) {
 	f := &d.data
 	kind, ok := kinds[d.env.typ]
 	if !ok && d.env.typ != "" {
-		d.violate(RuleEventType, "type", d.env.typ, "the type must be %s<kind>%s, with a kind of %s, or %s",
-			TypePrefix, TypeSuffix, kindList(), TypeCancelled)
+		d.violate(RuleEventType, "type", d.env.typ, fmt.Sprintf("It must be %s<kind>%s, with a kind of %s, or %s.",
+			TypePrefix, TypeSuffix, kindList(), TypeCancelled))
 	}
 	if !d.env.hasData {
-		d.violate(RuleAttribute, "data", "", "the payload is required")
+		d.violate(RuleAttribute, "data", "", "")
 		return
 	}
 	m.Fact = flow.Fact{
@@ -409,5 +394,5 @@ func kindList() string {
 	for _, k := range flow.Kinds() {
 		all = append(all, string(k))
 	}
-	return fmt.Sprint(strings.Join(all, ", "))
+	return strings.Join(all, ", ")
 }

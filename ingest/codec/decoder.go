@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -69,9 +68,9 @@ func (d *Decoder) Structured(text []byte) (Message, error) {
 }
 
 func (d *Decoder) tooLong(size int) error {
-	return &fault.Fault{Kind: fault.TooLarge, Detail: "the event is too long", Violations: []fault.Violation{{
-		Rule: RuleTooLong, Field: "event", Value: fmt.Sprintf("%d bytes", size),
-		Message: fmt.Sprintf("an event may have at most %d bytes", d.limits.EventBytes)}}}
+	return &fault.Fault{Kind: fault.TooLarge, Detail: "the event is too long", Violations: []fault.Violation{
+		flow.Violates(RuleTooLong, "event", fmt.Sprintf("%d bytes", size), fmt.Sprintf("It may have at most %d bytes.", d.limits.EventBytes)),
+	}}
 }
 
 // end expects nothing but white space behind the value.
@@ -80,8 +79,9 @@ func (d *Decoder) end() {
 		return
 	}
 	if kind := d.json.PeekKind(); kind != jsontext.KindInvalid {
-		d.halt = &fault.Fault{Kind: fault.Malformed, Detail: "there is something behind the event", Violations: []fault.Violation{{
-			Rule: RuleSyntax, Field: "event", Message: fmt.Sprintf("a second value begins at byte %d", d.json.InputOffset())}}}
+		d.halt = &fault.Fault{Kind: fault.Malformed, Detail: "there is something behind the event", Violations: []fault.Violation{
+			flow.Violates(RuleSyntax, "event", "", fmt.Sprintf("A second value begins at byte %d.", d.json.InputOffset())),
+		}}
 		return
 	}
 	if _, err := d.json.ReadToken(); err != nil && !isEOF(err) {
@@ -90,14 +90,15 @@ func (d *Decoder) end() {
 }
 
 // violate notes what is wrong with a member of the object the decoder is in.
-func (d *Decoder) violate(rule, field, value, format string, args ...any) {
-	d.bad = append(d.bad, fault.Violation{Rule: rule, Field: d.where(field), Value: cut(value), Message: fmt.Sprintf(format, args...)})
+// The detail is a sentence, or empty, behind that of the rule.
+func (d *Decoder) violate(rule, field, value, detail string) {
+	d.breaks(rule, d.where(field), value, detail)
 }
 
-// breaks notes a rule of the catalogue.
+// breaks notes what is wrong with the field of a whole path.
 func (d *Decoder) breaks(rule, path, value, detail string) {
 	// Three masses may share one wrong unit: said once.
-	if v := flow.Violates(rule, path, cut(value), detail); !slices.Contains(d.bad, v) {
+	if v := flow.Violates(rule, path, value, detail); !slices.Contains(d.bad, v) {
 		d.bad = append(d.bad, v)
 	}
 }
@@ -128,18 +129,18 @@ func (d *Decoder) fail(err error) {
 	if d.halt != nil {
 		return
 	}
-	v := fault.Violation{Rule: RuleSyntax, Field: "event", Message: "the text is not JSON"}
+	rule, field, detail := RuleSyntax, "event", ""
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
-		v.Field = fieldOf(syntactic.JSONPointer)
-		v.Message = fmt.Sprintf("at byte %d: %v", syntactic.ByteOffset, syntactic.Err)
+		field, detail = fieldOf(syntactic.JSONPointer), fmt.Sprintf("At byte %d: %v.", syntactic.ByteOffset, syntactic.Err)
 		if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-			v.Rule, v.Message = RuleDuplicate, fmt.Sprintf("at byte %d: the name stands twice in its object", syntactic.ByteOffset)
+			rule, detail = RuleDuplicate, fmt.Sprintf("The second stands at byte %d.", syntactic.ByteOffset)
 		}
 	} else if isEOF(err) {
-		v.Message = "the text ends before the event does"
+		detail = "The text ends before the event does."
 	}
-	d.halt = &fault.Fault{Kind: fault.Malformed, Detail: "the event cannot be read", Violations: append(d.bad, v), Cause: err}
+	d.breaks(rule, field, "", detail)
+	d.halt = &fault.Fault{Kind: fault.Malformed, Detail: "the event cannot be read", Violations: d.bad, Cause: err}
 }
 
 // fieldOf writes a JSON pointer as a path of the catalogue.
@@ -149,7 +150,7 @@ func fieldOf(p jsontext.Pointer) string {
 	if path == "" {
 		return "event"
 	}
-	return cut(path)
+	return fault.Clip(path)
 }
 
 // open enters an object that is the value of the given member; false when it
@@ -211,13 +212,13 @@ func (d *Decoder) unquoted(raw []byte) []byte {
 
 // unknown refuses a member, and steps over its value.
 func (d *Decoder) unknown(name []byte, known string) {
-	field := cut(string(name))
+	field := fault.Clip(string(name))
 	if len(name) == 1 && name[0] == 0 {
 		field = `""`
 	}
 	where := d.where(field)
 	value := d.skip()
-	d.bad = append(d.bad, fault.Violation{Rule: RuleUnknownField, Field: where, Value: value, Message: "there is no such field here; there are " + known})
+	d.breaks(RuleUnknownField, where, value, "There are "+known+".")
 }
 
 // mismatch notes a value of the wrong type, and steps over it.
@@ -239,17 +240,17 @@ func (d *Decoder) mistyped(field string, raw jsontext.Value, want string) {
 	case jsontext.KindBeginArray:
 		value = "[…]"
 	default:
-		value = cut(string(raw[:min(len(raw), 400)]))
+		value = fault.Clip(string(raw[:min(len(raw), 400)]))
 	}
 	d.wrongType(field, value, kind, want)
 }
 
 func (d *Decoder) wrongType(field, value string, kind jsontext.Kind, want string) {
-	message := "the value must be " + want
+	detail := "It must be " + want + "."
 	if kind == jsontext.KindNull {
-		message += "; leave out a field that has no value"
+		detail += " Leave out a field that has no value."
 	}
-	d.bad = append(d.bad, fault.Violation{Rule: RuleType, Field: d.where(field), Value: value, Message: message})
+	d.violate(RuleType, field, value, detail)
 }
 
 // skip steps over a value, bounded in depth, and returns how it begins.
@@ -262,7 +263,7 @@ func (d *Decoder) skip() string {
 		if err != nil {
 			d.fail(err)
 		}
-		return cut(string(raw[:min(len(raw), 400)]))
+		return fault.Clip(string(raw[:min(len(raw), 400)]))
 	}
 	outer := d.json.StackDepth()
 	for {
@@ -272,8 +273,8 @@ func (d *Decoder) skip() string {
 			return ""
 		}
 		if d.json.StackDepth() > d.limits.Depth {
-			d.halt = &fault.Fault{Kind: fault.Malformed, Detail: "the event cannot be read", Violations: append(d.bad, fault.Violation{
-				Rule: RuleDepth, Field: fieldOf(d.json.StackPointer()), Message: fmt.Sprintf("JSON may be nested at most %d deep", d.limits.Depth)})}
+			d.breaks(RuleDepth, fieldOf(d.json.StackPointer()), "", fmt.Sprintf("At most %d levels are read.", d.limits.Depth))
+			d.halt = &fault.Fault{Kind: fault.Malformed, Detail: "the event cannot be read", Violations: d.bad}
 			return ""
 		}
 		if d.json.StackDepth() == outer {
@@ -362,7 +363,7 @@ func (d *Decoder) integer(field string) int64 {
 	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
-		d.violate(RuleType, field, string(raw), "the value must be a whole number without exponent, in the range of 64 bits")
+		d.violate(RuleType, field, string(raw), "It must be a whole number without exponent, in the range of 64 bits.")
 	}
 	return n
 }
@@ -396,19 +397,8 @@ func (d *Decoder) instant(field string) time.Time {
 	}
 	t, err := time.Parse(time.RFC3339Nano, string(b))
 	if err != nil {
-		d.violate(RuleTime, field, string(b), "the value must be a time with its zone, such as 2026-03-31T14:05:00+02:00")
+		d.violate(RuleTime, field, string(b), "It must have its zone, as in 2026-03-31T14:05:00+02:00.")
 		return time.Time{}
 	}
 	return t.UTC()
-}
-
-// cut shortens a value for a violation, to 200 bytes and whole characters.
-func cut(s string) string {
-	if len(s) > 200 {
-		s = s[:200]
-		for i := 0; i < utf8.UTFMax && len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]); i++ {
-			s = s[:len(s)-1]
-		}
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -47,12 +47,12 @@ func (d *Decoder) readHeaders(header http.Header) {
 		attribute := strings.ToLower(name[3:])
 		values := header[name]
 		if len(values) != 1 {
-			d.violate(RuleDuplicate, attribute, strings.Join(values, ", "), "the header must stand once")
+			d.violate(RuleDuplicate, attribute, strings.Join(values, ", "), "The header must stand once.")
 			continue
 		}
 		value, err := url.PathUnescape(values[0])
 		if err != nil {
-			d.violate(RuleAttributeForm, attribute, values[0], "the header is not percent-encoded text")
+			d.violate(RuleAttributeForm, attribute, values[0], "The header is not percent-encoded text.")
 			continue
 		}
 		d.header(attribute, value)
@@ -79,7 +79,7 @@ func (d *Decoder) header(attribute, value string) {
 		}
 	case "time", "subject", "dataschema", "traceparent", "tracestate":
 	default:
-		d.violate(RuleUnknownField, attribute, value, "there is no such attribute; there are %s", attributesKnown)
+		d.violate(RuleUnknownField, attribute, value, "There are "+attributesKnown+".")
 	}
 }
 
@@ -115,8 +115,9 @@ func (d *Decoder) Batch(src io.Reader) ([]Item, error) {
 	var items []Item
 	for array.PeekKind() != jsontext.KindEndArray {
 		if len(items) >= d.limits.BatchEvents {
-			return nil, &fault.Fault{Kind: fault.TooLarge, Detail: "the batch has too many events", Violations: []fault.Violation{{
-				Rule: RuleTooMany, Field: "batch", Message: fmt.Sprintf("a batch may have at most %d events; send lines (application/x-ndjson) instead", d.limits.BatchEvents)}}}
+			return nil, &fault.Fault{Kind: fault.TooLarge, Detail: "the batch has too many events", Violations: []fault.Violation{
+				flow.Violates(RuleTooMany, "batch", "", fmt.Sprintf("It may have at most %d; send lines (application/x-ndjson) instead.", d.limits.BatchEvents)),
+			}}
 		}
 		raw, err := array.ReadValue()
 		if err != nil {
@@ -154,12 +155,13 @@ func batchError(err error, events int) error {
 }
 
 func batchFault(rule, field, detail string, cause error) error {
-	message := detail
-	if cause != nil {
-		message = cut(cause.Error())
+	why := ""
+	var syntactic *jsontext.SyntacticError
+	if errors.As(cause, &syntactic) {
+		why = fmt.Sprintf("At byte %d: %v.", syntactic.ByteOffset, syntactic.Err)
 	}
 	return &fault.Fault{Kind: fault.Malformed, Detail: detail, Cause: cause,
-		Violations: []fault.Violation{{Rule: rule, Field: "batch" + field, Message: message}}}
+		Violations: []fault.Violation{flow.Violates(rule, "batch"+field, "", why)}}
 }
 
 // located writes the line into the violations of an item.
@@ -240,6 +242,3 @@ func (l *Lines) skipLine(size int) (int, error) {
 		}
 	}
 }
-
-// MaxReason is the most bytes that a reason may have.
-const MaxReason = flow.MaxReasonBytes

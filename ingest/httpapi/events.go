@@ -14,6 +14,7 @@ import (
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/domain/ledger"
 	"github.com/stofstrom/stofstrom/ingest/codec"
 	"github.com/stofstrom/stofstrom/ingest/intake"
@@ -253,23 +254,24 @@ func decodeStrictly(body io.Reader, into any) error {
 	err := json.UnmarshalRead(body, into, json.RejectUnknownMembers(true))
 	var semantic *json.SemanticError
 	var syntactic *jsontext.SyntacticError
-	v := fault.Violation{Field: "body", Rule: codec.RuleSyntax, Message: "the body is not JSON"}
+	rule, field := codec.RuleSyntax, "body"
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &semantic):
-		v.Field, v.Rule, v.Message = pointerPath(semantic.JSONPointer), codec.RuleType, "the value has the wrong type"
+		rule, field = codec.RuleType, pointerPath(semantic.JSONPointer)
 		if errors.Is(err, json.ErrUnknownName) {
-			v.Rule, v.Message = codec.RuleUnknownField, "there is no such field here"
+			rule = codec.RuleUnknownField
 		}
 	case errors.As(err, &syntactic):
-		v.Field = pointerPath(syntactic.JSONPointer)
+		field = pointerPath(syntactic.JSONPointer)
 		if errors.Is(syntactic.Err, jsontext.ErrDuplicateName) {
-			v.Rule, v.Message = codec.RuleDuplicate, "the name stands twice in its object"
+			rule = codec.RuleDuplicate
 		}
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 	default:
 		return err
 	}
-	return &fault.Fault{Kind: fault.Malformed, Detail: "the body is not accepted", Violations: []fault.Violation{v}, Cause: err}
+	return &fault.Fault{Kind: fault.Malformed, Detail: "the body is not accepted", Cause: err,
+		Violations: []fault.Violation{flow.Violates(rule, field, "", "")}}
 }

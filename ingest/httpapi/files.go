@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/ingest/imports"
 	"github.com/stofstrom/stofstrom/ingest/profile/table"
 )
@@ -58,13 +59,13 @@ func (h *Handler) postImport(w http.ResponseWriter, r *http.Request) error {
 func importRequest(r *http.Request) (imports.Request, error) {
 	req := imports.Request{Parameters: map[string]string{}}
 	var bad []fault.Violation
-	fail := func(rule, field, value, message string) {
-		bad = append(bad, fault.Violation{Rule: rule, Field: field, Value: cut(value), Message: message})
+	fail := func(rule, field, value, detail string) {
+		bad = append(bad, flow.Violates(rule, fault.Clip(field), value, detail))
 	}
 	values := r.URL.Query()
 	for name, all := range values {
 		if len(all) != 1 {
-			fail("query-twice", name, strings.Join(all, ", "), "the parameter must stand once")
+			fail("query-twice", name, strings.Join(all, ", "), "")
 			continue
 		}
 		value := all[0]
@@ -73,22 +74,22 @@ func importRequest(r *http.Request) (imports.Request, error) {
 		case name == "profile":
 			req.Profile = value
 		case name == "file":
-			req.FileName = cut(value)
+			req.FileName = fault.Clip(value)
 		case name == "reason":
 			req.Reason = value
 		case name == "replace":
 			var err error
 			if req.Replace, err = strconv.ParseBool(value); err != nil {
-				fail("query-malformed", name, value, "the value must be true or false")
+				fail("query-malformed", name, value, "It must be true or false.")
 			}
 		case isParameter:
 			req.Parameters[parameter] = value
 		default:
-			fail("query-unknown", name, value, "there are profile, replace, reason, file, and param.NAME for the profile's parameters")
+			fail("query-unknown", name, value, "There are profile, replace, reason, file, and param.NAME for the profile's parameters.")
 		}
 	}
 	if req.Profile == "" {
-		fail("query-missing", "profile", "", "the name of an import profile is required")
+		fail("query-missing", "profile", "", "It names the import profile.")
 	}
 	slices.SortFunc(bad, func(a, b fault.Violation) int { return strings.Compare(a.Field, b.Field) })
 	if len(bad) > 0 {
@@ -150,8 +151,9 @@ func wantsCSV(r *http.Request) (bool, error) {
 	case "":
 		return strings.Contains(r.Header.Get("Accept"), "text/csv"), nil
 	default:
-		return false, &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{{
-			Rule: "query-malformed", Field: "format", Value: cut(format), Message: "the value must be ndjson or csv"}}}
+		return false, &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{
+			flow.Violates("query-malformed", "format", format, "It must be ndjson or csv."),
+		}}
 	}
 }
 
@@ -222,7 +224,7 @@ func packedFault(err error) error {
 	switch {
 	case errors.As(err, &large):
 		return &fault.Fault{Kind: fault.TooLarge, Detail: "the body unpacks to too much", Cause: err,
-			Violations: []fault.Violation{{Rule: large.Rule, Field: "body", Value: fmt.Sprint(large.Limit), Message: large.Error()}}}
+			Violations: []fault.Violation{flow.Violates(large.Rule, "body", "", large.Allowed())}}
 	case table.IsPacking(err):
 		return damagedBody(err)
 	}
@@ -230,7 +232,6 @@ func packedFault(err error) error {
 }
 
 func damagedBody(cause error) error {
-	const what = "the compressed body is damaged, cut short, or not what its Content-Encoding says"
-	return &fault.Fault{Kind: fault.Malformed, Detail: what, Cause: cause,
-		Violations: []fault.Violation{{Rule: "body-damaged", Field: "body", Message: what}}}
+	return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed body cannot be unpacked", Cause: cause,
+		Violations: []fault.Violation{flow.Violates("body-damaged", "body", "", "")}}
 }

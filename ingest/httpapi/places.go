@@ -5,13 +5,13 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/facility"
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/ingest/register"
 )
 
@@ -85,7 +85,7 @@ func (h *Handler) listFacilities(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) getFacility(w http.ResponseWriter, r *http.Request) error {
 	e, ok := h.deps.Register.Facility(facility.ID(r.PathValue("id")))
 	if !ok {
-		return fault.New(fault.NotFound, "facility %q is not registered", cut(r.PathValue("id")))
+		return fault.New(fault.NotFound, "facility %q is not registered", fault.Clip(r.PathValue("id")))
 	}
 	h.write(w, r, http.StatusOK, "application/json", showFacility(e))
 	return nil
@@ -99,8 +99,9 @@ func (h *Handler) putFacility(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if body.ID != "" && body.ID != id {
-		return &fault.Fault{Kind: fault.Invalid, Detail: "the body names another facility than the address", Violations: []fault.Violation{{
-			Rule: "id-differs", Field: "id", Value: cut(body.ID), Message: "the id must be that of the address, or be left out"}}}
+		return &fault.Fault{Kind: fault.Invalid, Detail: "the body names another facility than the address", Violations: []fault.Violation{
+			flow.Violates("id-differs", "id", body.ID, "It may be left out."),
+		}}
 	}
 	f := facility.Facility{ID: facility.ID(id), Name: body.Name, Area: area.ID(body.Area), Locality: body.Locality,
 		Location: body.Location.point(), TimeZone: body.TimeZone, Permit: body.Permit, Operations: body.Operations}
@@ -150,14 +151,16 @@ func (h *Handler) listAreas(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	for name := range query {
 		if name != "country" && name != "level" {
-			return &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{{
-				Rule: "query-unknown", Field: cut(name), Value: cut(query.Get(name)), Message: "there are country and level"}}}
+			return &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{
+				flow.Violates("query-unknown", fault.Clip(name), query.Get(name), "There are country and level."),
+			}}
 		}
 	}
 	country, level := strings.ToUpper(query.Get("country")), query.Get("level")
 	if level != "" && !area.Level(level).Valid() {
-		return &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{{
-			Rule: "query-malformed", Field: "level", Value: cut(level), Message: "the value must be country, region or municipality"}}}
+		return &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{
+			flow.Violates("query-malformed", "level", level, "It must be country, region or municipality."),
+		}}
 	}
 	all := []shownArea{}
 	for _, e := range h.deps.Register.Areas() {
@@ -192,8 +195,9 @@ func (h *Handler) postAreas(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(body.Areas) == 0 || len(body.Areas) > h.cfg.MaxAreas {
-		return &fault.Fault{Kind: fault.Invalid, Detail: "the body is not accepted", Violations: []fault.Violation{{
-			Rule: "areas-number", Field: "areas", Value: fmt.Sprint(len(body.Areas)), Message: fmt.Sprintf("there must be 1 to %d areas", h.cfg.MaxAreas)}}}
+		return &fault.Fault{Kind: fault.Invalid, Detail: "the body is not accepted", Violations: []fault.Violation{
+			flow.Violates("areas-number", "areas", fmt.Sprint(len(body.Areas)), fmt.Sprintf("There must be 1 to %d.", h.cfg.MaxAreas)),
+		}}
 	}
 	all := make([]area.Area, len(body.Areas))
 	for i, a := range body.Areas {
@@ -247,18 +251,7 @@ func pointerPath(p jsontext.Pointer) string {
 	if b.Len() == 0 {
 		return "body"
 	}
-	return cut(b.String())
-}
-
-// cut shortens a text from outside, to 200 bytes and whole characters.
-func cut(s string) string {
-	if len(s) > 200 {
-		s = s[:200]
-		for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) {
-			s = s[:len(s)-1]
-		}
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return fault.Clip(b.String())
 }
 
 func bytesText(n int64) string { return fmt.Sprintf("%d bytes", n) }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 )
 
 // Problem is an RFC 9457 problem document.
@@ -124,8 +125,9 @@ func readFault(err error) error {
 	case errors.As(err, &f):
 		return err
 	case errors.As(err, &large):
-		return &fault.Fault{Kind: fault.TooLarge, Cause: err, Detail: "the body is too large", Violations: []fault.Violation{{
-			Rule: "body-too-large", Field: "body", Message: "a body may have at most " + bytesText(large.Limit)}}}
+		return &fault.Fault{Kind: fault.TooLarge, Cause: err, Detail: "the body is too large", Violations: []fault.Violation{
+			flow.Violates("body-too-large", "body", "", "It may have at most "+bytesText(large.Limit)+"."),
+		}}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &httpError{http.StatusRequestTimeout, "timeout", "The body came too slowly", "the body did not arrive in time; send it again"}
 	case errors.Is(err, io.ErrUnexpectedEOF):

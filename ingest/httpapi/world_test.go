@@ -46,7 +46,7 @@ func newWorld(t testing.TB, cfg Config, change func(*Deps)) *world {
 		Now: clock, Metrics: intake.NewMetrics(w.registry)})
 	profiles, err := profile.BuiltIn()
 	require.NoError(t, err)
-	w.imports = imports.New(imports.Config{Dir: t.TempDir()}, imports.Deps{Intake: service, Register: reg, Streams: log, Profiles: profiles, Now: clock})
+	w.imports = imports.New(imports.Config{Dir: t.TempDir()}, imports.Deps{Intake: service, Register: reg, Streams: log, Profiles: map[string]*profile.Profile{"wdi": profiles["wdi"]}, Now: clock})
 	require.NoError(t, w.imports.Open())
 
 	ctx, cancel := context.WithCancel(context.Background())

@@ -56,8 +56,9 @@ func (m *Manager) Create(body io.Reader, req Request) (Job, error) {
 func (m *Manager) bind(req Request) (*profile.Bound, error) {
 	p, ok := m.deps.Profiles[req.Profile]
 	if !ok {
-		return nil, &fault.Fault{Kind: fault.NotFound, Detail: "there is no such import profile", Violations: []fault.Violation{{
-			Rule: "profile-unknown", Field: "profile", Value: req.Profile, Message: "the profile must be one of " + m.profileNames()}}}
+		return nil, &fault.Fault{Kind: fault.NotFound, Detail: "there is no such import profile", Violations: []fault.Violation{
+			flow.Violates("profile-unknown", "profile", req.Profile, "It must be one of "+m.profileNames()+"."),
+		}}
 	}
 	bound, err := p.Bind(req.Parameters)
 	if err != nil {
@@ -65,15 +66,17 @@ func (m *Manager) bind(req Request) (*profile.Bound, error) {
 	}
 	if req.Replace {
 		if !bound.Keyless() {
-			return nil, &fault.Fault{Kind: fault.Invalid, Detail: "the profile's rows have ids of their own", Violations: []fault.Violation{{
-				Rule: "replace-not-keyless", Field: "replace", Value: "true", Message: "only a file without ids is replaced as a whole"}}}
+			return nil, &fault.Fault{Kind: fault.Invalid, Detail: "the profile's rows have ids of their own", Violations: []fault.Violation{
+				flow.Violates("replace-not-keyless", "replace", "true", ""),
+			}}
 		}
 		if bad := flow.CheckReason(req.Reason); len(bad) > 0 {
 			return nil, &fault.Fault{Kind: fault.Invalid, Detail: "replacing needs a reason", Violations: bad}
 		}
 	} else if req.Reason != "" {
-		return nil, &fault.Fault{Kind: fault.Invalid, Detail: "a reason is given, but nothing is to be replaced", Violations: []fault.Violation{{
-			Rule: "reason-without-replace", Field: "reason", Value: req.Reason, Message: "give replace=true as well, or no reason"}}}
+		return nil, &fault.Fault{Kind: fault.Invalid, Detail: "a reason is given, but nothing is to be replaced", Violations: []fault.Violation{
+			flow.Violates("reason-without-replace", "reason", req.Reason, "Give replace=true as well, or no reason."),
+		}}
 	}
 	return bound, nil
 }
@@ -128,9 +131,9 @@ func (m *Manager) spool(path string, body io.Reader) (size int64, sum string, er
 	w := bufio.NewWriterSize(f, 256<<10)
 	size, err = io.Copy(io.MultiWriter(w, hash), io.LimitReader(body, m.cfg.MaxFileBytes+1))
 	if err == nil && size > m.cfg.MaxFileBytes {
-		err = &fault.Fault{Kind: fault.TooLarge, Detail: "the file is too large", Violations: []fault.Violation{{
-			Rule: "file-too-large", Field: "file", Value: fmt.Sprintf("more than %d bytes", m.cfg.MaxFileBytes),
-			Message: fmt.Sprintf("a file may have at most %d bytes as it is sent", m.cfg.MaxFileBytes)}}}
+		err = &fault.Fault{Kind: fault.TooLarge, Detail: "the file is too large", Violations: []fault.Violation{
+			flow.Violates("file-too-large", "file", "", fmt.Sprintf("It may have at most %d bytes as it is sent.", m.cfg.MaxFileBytes)),
+		}}
 	}
 	if err == nil {
 		err = w.Flush()
