@@ -73,4 +73,5 @@ const (
 	RuleAttribute     = "attribute-missing"
 	RuleAttributeForm = "attribute-malformed"
 	RuleContentType   = "datacontenttype-unsupported"
+	RuleDiffers       = "id-differs"
 )

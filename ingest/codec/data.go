@@ -60,6 +60,10 @@ func (d *Decoder) readData(field string) {
 			d.data.facility = d.word("facility")
 			continue
 		}
+		if d.reasonInData && string(name) == "reason" {
+			d.attribute(name)
+			continue
+		}
 		if d.data.given == "" {
 			d.data.given = fault.Clip(string(name))
 		}

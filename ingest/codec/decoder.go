@@ -29,6 +29,8 @@ type Decoder struct {
 	words map[string]string // interned texts that come again and again
 	env   envelope
 	data  data
+
+	reasonInData bool // the payload may say why it is sent
 }
 
 // segment is one step of a path: a name, or an index when name is "".
@@ -51,7 +53,7 @@ func (d *Decoder) reset(text []byte) {
 	d.src.Reset(text)
 	d.json.Reset(&d.src)
 	d.path, d.bad, d.halt = d.path[:0], nil, nil
-	d.env, d.data = envelope{}, data{outputs: d.data.outputs[:0]}
+	d.env, d.data, d.reasonInData = envelope{}, data{outputs: d.data.outputs[:0]}, false
 }
 
 // Structured reads one CloudEvent in structured JSON mode. Errors:
