@@ -100,6 +100,9 @@ func parseOrigin(meta []byte) ([]byte, Origin, error) {
 	}
 	o := Origin{Position: position, RecordedAt: at.UTC()}
 	if member.Metadata != nil {
+		if *member.Metadata == "" {
+			return nil, o, nil // as the client shows it
+		}
 		original, err := base64.StdEncoding.DecodeString(*member.Metadata)
 		return original, o, err
 	}

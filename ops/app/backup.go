@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/stofstrom/stofstrom/ops/backup"
@@ -66,8 +67,20 @@ func BackupLog(ctx context.Context, cfg *config.Config, deps Deps, dir string) (
 	if err := backup.SyncDir(filepath.Dir(dir)); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	_, err = fmt.Fprintf(deps.Out, "backed up the event log of %s to %s: %d files, %d bytes\n", cfg.Data, dir, len(seal.Files), seal.Bytes())
+	if _, err = fmt.Fprintf(deps.Out, "backed up the event log of %s to %s: %d files, %d bytes\n", cfg.Data, dir, len(seal.Files), seal.Bytes()); err != nil {
+		return err
+	}
+	if sameDisk(dir, cfg.Data) {
+		_, err = fmt.Fprintln(deps.Out, "it shares files and disk with the log: copy it elsewhere")
+	}
 	return err
+}
+
+// sameDisk tells whether two paths are of one file system. What cannot be
+// looked at is not.
+func sameDisk(a, b string) bool {
+	var sa, sb syscall.Stat_t
+	return syscall.Stat(a, &sa) == nil && syscall.Stat(b, &sb) == nil && sa.Dev == sb.Dev
 }
 
 // copyOfLog has the running program copy its log, or opens the log itself when

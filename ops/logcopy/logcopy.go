@@ -98,11 +98,11 @@ func (c *Copier) Copy(ctx context.Context) (Progress, error) {
 	for {
 		err := c.copyOn(ctx)
 		var wrong *eventlog.WrongRevision
-		if err == nil || !errors.As(err, &wrong) {
+		if err == nil || !errors.As(err, &wrong) && !errors.Is(err, eventlog.ErrStreamDeleted) {
 			return c.state, err
 		}
-		// A late append of a run that was killed, or somebody else. The target
-		// tells.
+		// A late append of a run that was killed, another copy that is faster,
+		// or somebody else. The target tells.
 		at, lookErr := c.copied(ctx)
 		if lookErr != nil {
 			return c.state, lookErr
@@ -114,8 +114,12 @@ func (c *Copier) Copy(ctx context.Context) (Progress, error) {
 	}
 }
 
-// explain says what a target that is not as expected means.
+// explain says what a target that is not as expected means; wrong is nil when
+// the stream has ended there.
 func explain(wrong *eventlog.WrongRevision, err error) error {
+	if wrong == nil {
+		return fmt.Errorf("%w: %w", ErrForeign, err)
+	}
 	want, exact := wrong.Expected.Revision()
 	have, some := wrong.Actual.Revision()
 	if exact && (!some || have < want) {
