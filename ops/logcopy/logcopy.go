@@ -55,6 +55,9 @@ var (
 	ErrDifferent = errors.New("the copy differs from the source")
 )
 
+// errAhead: the target holds more than this copy has put there.
+var errAhead = errors.New("the target has more than was copied")
+
 // Progress is how far a copy or a comparison is.
 type Progress struct {
 	Events uint64            // handled in this run
@@ -98,7 +101,7 @@ func (c *Copier) Copy(ctx context.Context) (Progress, error) {
 	for {
 		err := c.copyOn(ctx)
 		var wrong *eventlog.WrongRevision
-		if err == nil || !errors.As(err, &wrong) && !errors.Is(err, eventlog.ErrStreamDeleted) {
+		if err == nil || !errors.As(err, &wrong) && !errors.Is(err, eventlog.ErrStreamDeleted) && !errors.Is(err, errAhead) {
 			return c.state, err
 		}
 		// A late append of a run that was killed, another copy that is faster,
@@ -115,7 +118,7 @@ func (c *Copier) Copy(ctx context.Context) (Progress, error) {
 }
 
 // explain says what a target that is not as expected means; wrong is nil when
-// the stream has ended there.
+// it is the stream that has ended there, or the target that goes on.
 func explain(wrong *eventlog.WrongRevision, err error) error {
 	if wrong == nil {
 		return fmt.Errorf("%w: %w", ErrForeign, err)
@@ -288,19 +291,25 @@ func (c *Copier) flush(ctx context.Context) error {
 }
 
 // metadata appends the metadata of a stream. Servers write some of their own
-// when a deleted stream comes back, so that its revision is the target's. A
-// reader sees the last event of such a stream only.
+// when a deleted stream comes back, so that its revision is the target's:
+//
+//	1 see the revision   2 see that the target has not gone ahead   3 append on that revision
+//
+// An append by somebody else before 1 is seen at 2, one after 1 is refused at 3.
 func (c *Copier) metadata(ctx context.Context, e eventstore.Stored) error {
 	expected := eventlog.NoStream()
 	for there, err := range c.to.ReadStream(ctx, e.Stream, 0) {
 		if err != nil {
 			return fmt.Errorf("target: %w", err)
 		}
-		if there.ID == e.ID { // a late append of a run that was killed
-			c.done(0, e)
-			return nil
-		}
 		expected = eventlog.Exactly(there.Revision)
+	}
+	last, err := firstOf(c.to.StoredBackwards(ctx))
+	switch {
+	case err != nil:
+		return err
+	case last != nil && (last.Origin == nil || last.Origin.Position.Compare(c.state.At) > 0):
+		return errAhead
 	}
 	if _, err := c.to.AppendCopies(ctx, e.Stream, expected, []eventstore.Stored{e}); err != nil {
 		return fmt.Errorf("target: %w", err)
