@@ -172,9 +172,11 @@ func TestRestartsComeLessAndLessOften(t *testing.T) {
 		newEngine(t, server, pid)
 		pauses = append(pauses, time.Since(killed))
 	}
-	// 50, 100, 200, 400 ms and the time to start each.
-	require.GreaterOrEqual(t, pauses[3], 400*time.Millisecond, "%v", pauses)
-	require.Greater(t, pauses[3], pauses[0], "%v", pauses)
+	// 50, 100, 200, 400 ms and the time to start each, which a busy machine
+	// stretches and never shortens.
+	for i, pause := range pauses {
+		require.GreaterOrEqual(t, pause, 50*time.Millisecond<<i, "%v", pauses)
+	}
 }
 
 func TestEngineDiesWithItsParentAndTheFolderIsFreeAgain(t *testing.T) {
