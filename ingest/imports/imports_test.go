@@ -171,8 +171,8 @@ func TestBrokenRowsAreNamedAndAllOthersRecorded(t *testing.T) {
 		7:  {"Waste Code", "waste-code-unknown", "99 99 99"},
 		9:  {"R and D code", "operation-unknown", "R14"},
 		11: {"row", "csv-column-count", "20 columns"},
-		13: {"Tonnes Received", "mass-not-positive", "0.000000 t"},
-		15: {"Form", "form-unknown", "jelly"},
+		13: {"Tonnes Received", "mass-not-positive", "0"},
+		15: {"Form", "form-unknown", "Jelly"},
 		17: {"Easting ", "number-malformed", "far"},
 	}
 	for _, l := range lines {

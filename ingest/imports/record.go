@@ -24,7 +24,8 @@ import (
 type batch struct {
 	lines []Line
 	items []intake.Item
-	of    []int // index in lines of each item
+	of    []int           // index in lines of each item
+	cells []profile.Cells // of each item's row
 	ids   [][16]byte
 	done  chan struct{} // closed when lines hold every result; err is set then
 	err   error
@@ -194,7 +195,7 @@ func (r *run) take(b *batch, row profile.Row, plan *planReader, dec *opened) err
 		return nil
 	}
 	if f := r.refused[row.Fact.Facility]; f != nil {
-		b.lines = append(b.lines, refusal(row.Line, &fault.Fault{Kind: f.Kind, Detail: f.Detail, Violations: f.Violations}, dec))
+		b.lines = append(b.lines, refusal(row.Line, &fault.Fault{Kind: f.Kind, Detail: f.Detail, Violations: f.Violations}, row.Cells, dec))
 		return nil
 	}
 	var command ledger.Command = ledger.Record{Fact: row.Fact}
@@ -207,7 +208,7 @@ func (r *run) take(b *batch, row profile.Row, plan *planReader, dec *opened) err
 		if d.act == actNew && r.man.Held {
 			line := Line{Line: row.Line, Status: LineNew}
 			if errs := r.errorsOf(row.Fact); len(errs) > 0 {
-				line = refusal(row.Line, &fault.Fault{Kind: fault.Invalid, Detail: "the row breaks a rule", Violations: errs}, dec)
+				line = refusal(row.Line, &fault.Fault{Kind: fault.Invalid, Detail: "the row breaks a rule", Violations: errs}, row.Cells, dec)
 			}
 			b.lines = append(b.lines, line)
 			return nil
@@ -217,6 +218,7 @@ func (r *run) take(b *batch, row profile.Row, plan *planReader, dec *opened) err
 	b.of = append(b.of, len(b.lines))
 	b.lines = append(b.lines, Line{Line: row.Line})
 	b.items = append(b.items, intake.Item{Command: command, Meta: r.meta(row.Line)})
+	b.cells = append(b.cells, row.Cells)
 	b.ids = append(b.ids, row.Fact.Identity.Hash())
 	return nil
 }
@@ -268,9 +270,12 @@ func (r *run) submit(ctx context.Context, b *batch, dec *opened) error {
 	}
 	for i, res := range results {
 		at := b.lines[b.of[i]].Line
-		line, err := r.lineOf(ctx, at, b.items[i].Command, res, doubt[i] || at <= r.window, dec)
+		line, err := r.lineOf(ctx, at, b.items[i].Command, res, doubt[i] || at <= r.window)
 		if err != nil {
 			return err
+		}
+		if dec != nil {
+			line.Violations, line.Warnings = named(line.Violations, b.cells[i], dec), named(line.Warnings, b.cells[i], dec)
 		}
 		b.lines[b.of[i]] = line
 	}
@@ -279,19 +284,19 @@ func (r *run) submit(ctx context.Context, b *batch, dec *opened) error {
 
 // lineOf is the report's line of a result. doubt tells that this job may have
 // recorded the row before.
-func (r *run) lineOf(ctx context.Context, at int, c ledger.Command, res intake.Result, doubt bool, dec *opened) (Line, error) {
+func (r *run) lineOf(ctx context.Context, at int, c ledger.Command, res intake.Result, doubt bool) (Line, error) {
 	if res.Err != nil {
 		var f *fault.Fault
 		if !errors.As(res.Err, &f) || f.Kind == fault.Internal {
 			return Line{}, fmt.Errorf("record line %d: %w", at, res.Err)
 		}
-		line := refusal(at, f, dec)
+		line := refused(at, f)
 		if _, isRecord := c.(ledger.Record); isRecord && r.bound.Keyless() && wasThere(f) {
 			line.Detail += "; sent with replace=true and a reason, the file brings it back"
 		}
 		return line, nil
 	}
-	line := Line{Line: at, EventID: res.EventID.String(), Warnings: named(res.Warnings, at, dec)}
+	line := Line{Line: at, EventID: res.EventID.String(), Warnings: onLine(at, res.Warnings)}
 	switch res.Status {
 	case ledger.StatusRecorded:
 		line.Status = LineRecorded
@@ -336,30 +341,43 @@ func (r *run) mine(ctx context.Context, line int, res intake.Result) (mine bool,
 	return mine, err
 }
 
-// refusal is the line of a row that was refused: a conflict with what is
+// refused is the line of something that was refused: a conflict with what is
 // recorded, or a broken rule.
-func refusal(line int, f *fault.Fault, dec *opened) Line {
+func refused(line int, f *fault.Fault) Line {
 	status := LineRejected
 	if f.Kind == fault.Conflict || f.Kind == fault.Cancelled {
 		status = LineConflict
 	}
-	return Line{Line: line, Status: status, Detail: f.Detail, Violations: named(f.Violations, line, dec)}
+	return Line{Line: line, Status: status, Detail: f.Detail, Violations: onLine(line, f.Violations)}
 }
 
-// named gives violations the line and the file's own column headings.
-func named(violations []fault.Violation, line int, dec *opened) []fault.Violation {
-	if len(violations) == 0 {
-		return nil
-	}
-	out := make([]fault.Violation, len(violations))
-	for i, v := range violations {
-		v.Line = line
-		if dec != nil {
-			v.Field = dec.Heading(v.Field)
-		}
-		out[i] = v
+// refusal is the line of a row that was refused, in the file's own words.
+func refusal(line int, f *fault.Fault, cells profile.Cells, dec *opened) Line {
+	l := refused(line, f)
+	l.Violations = named(l.Violations, cells, dec)
+	return l
+}
+
+// onLine gives violations the line, in a copy: several rows may share them.
+func onLine(line int, violations []fault.Violation) []fault.Violation {
+	out := slices.Clone(violations)
+	for i := range out {
+		out[i].Line = line
 	}
 	return out
+}
+
+// named puts violations into the file's own words, in place: its column
+// headings and, where the fact says it in another form, its cells.
+func named(violations []fault.Violation, cells profile.Cells, dec *opened) []fault.Violation {
+	for i, v := range violations {
+		if text, ok := dec.Quote(cells, v.Field); ok {
+			v.Value = fault.Clip(text)
+		}
+		v.Field = dec.Heading(v.Field)
+		violations[i] = v
+	}
+	return violations
 }
 
 // lacking reports the recorded rows that a keyless file lacks: cancelled when

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/stofstrom/stofstrom/domain/area"
+	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
 )
 
@@ -44,9 +45,9 @@ func (p *areaPlan) lookUp(r *row) area.ID {
 	}
 	id := p.builtIn[area.Slug(name)]
 	if id == "" {
-		v := *violation(flow.RuleAreaUnknown, p.id.shown(), name, "the value is neither the name nor the official code of a %s in %s", p.level, p.country)
+		v := *violation(flow.RuleAreaUnknown, p.id.shown(), name, "It is neither the name nor the official code of a %s in %s.", p.level, p.country)
 		if p.id.column != nil {
-			v.Value = cut(string(p.id.raw(r)))
+			v.Value = fault.Clip(string(p.id.raw(r)))
 		}
 		r.violate(v)
 	}

@@ -1,13 +1,11 @@
 package profile
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/stofstrom/stofstrom/domain/facility"
-	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/domain/mass"
 	"github.com/stofstrom/stofstrom/domain/operation"
@@ -59,31 +57,30 @@ func (d *Decoder) fact(r *row) flow.Fact {
 
 // parsed reads a text whose spelling is a code of the domain. The memo of the
 // text holds what the code became.
-func (p *factPlan) parsed(r *row, t *text, parse func(string) (string, string, error)) string {
+func (p *factPlan) parsed(r *row, t *text, parse func(string) (string, error)) string {
 	value := t.of(r)
 	if value == "" {
 		return ""
 	}
-	code, rule, err := parse(value)
+	code, err := parse(value)
 	if err == nil {
 		return code
 	}
-	v := fault.Violation{Rule: rule, Field: t.field, Value: cut(value), Message: err.Error()}
 	if t.column != nil {
-		v.Field, v.Value = t.column.shown, cut(string(t.raw(r)))
+		value = string(t.raw(r))
 	}
-	r.violate(v)
+	r.violate(*violation(flow.ReadRule(err), t.shown(), value, ""))
 	return ""
 }
 
-func parseOperation(s string) (code, rule string, err error) {
+func parseOperation(s string) (string, error) {
 	c, err := operation.Parse(s)
-	return string(c), flow.RuleOperation, err
+	return string(c), err
 }
 
-func parseWaste(s string) (code, rule string, err error) {
+func parseWaste(s string) (string, error) {
 	c, err := waste.ParseCode(s)
-	return string(c), ruleOfWaste(err), err
+	return string(c), err
 }
 
 // grams reads a mass exactly.
@@ -94,7 +91,7 @@ func (p *factPlan) grams(r *row, c *column, required bool) mass.Grams {
 	raw := r.raw(c)
 	if len(raw) == 0 {
 		if required {
-			r.violate(*violation(RuleValueMissing, c, "", "a mass is required"))
+			r.violate(*violation(RuleValueMissing, c, "", ""))
 		}
 		return 0
 	}
@@ -105,12 +102,7 @@ func (p *factPlan) grams(r *row, c *column, required bool) mass.Grams {
 	}
 	g, err := mass.Parse(text, p.unit)
 	if err != nil {
-		message := err.Error()
-		var why *mass.ParseError
-		if errors.As(err, &why) {
-			message = why.Err.Error()
-		}
-		r.violate(*violation(ruleOfMass(err), c, string(raw), "the mass is %s", message))
+		r.violate(*violation(flow.ReadRule(err), c, string(raw), ""))
 	}
 	return g
 }
@@ -126,7 +118,7 @@ func integer(r *row, c *column) int64 {
 	text, ok := r.plain(raw)
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || !ok {
-		r.violate(*violation(RuleNumberSyntax, c, string(raw), "the value is no whole number"))
+		r.violate(*violation(RuleNumberSyntax, c, string(raw), "It must be a whole number."))
 	}
 	return n
 }
@@ -141,7 +133,7 @@ func (p *factPlan) flag(r *row) *bool {
 	}
 	is, ok := p.flags[string(raw)]
 	if !ok {
-		r.violate(*violation(RuleFlagUnknown, p.hazardous, string(raw), "the value is none of the profile's words for true and false"))
+		r.violate(*violation(RuleFlagUnknown, p.hazardous, string(raw), ""))
 		return nil
 	}
 	return &is
@@ -165,11 +157,7 @@ func (p *factPlan) when(r *row) flow.When {
 	}
 	period, ok := read(value)
 	if !ok {
-		v := fault.Violation{Rule: RuleTimeSyntax, Field: t.field, Value: cut(value), Message: "the value is not " + form}
-		if t.column != nil {
-			v.Field = t.column.shown
-		}
-		r.violate(v)
+		r.violate(*violation(RuleTimeSyntax, t.shown(), value, "It must be %s.", form))
 	}
 	return flow.When{Period: period}
 }
@@ -185,7 +173,7 @@ func (p *factPlan) instant(r *row) time.Time {
 	value := strings.Join(parts, " ")
 	t, err := time.ParseInLocation(p.layout, value, p.zone)
 	if err != nil {
-		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, "the value is not a time written as the profile says"))
+		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, ""))
 		return time.Time{}
 	}
 	if p.zoned {
@@ -193,7 +181,7 @@ func (p *factPlan) instant(r *row) time.Time {
 	}
 	wall, err := time.Parse(p.layout, value)
 	if err != nil || !sameWall(t, wall) {
-		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, "the clocks of %s skip this time", p.zone))
+		r.violate(*violation(RuleTimeSyntax, p.occurred[0], value, "The clocks of %s skip this time.", p.zone))
 		return time.Time{}
 	}
 	for _, d := range [...]time.Duration{time.Hour, 30 * time.Minute} {

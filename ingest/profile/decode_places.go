@@ -130,11 +130,11 @@ func (d *Decoder) newFacility(r *row) *facilityEntry {
 }
 
 func idViolation(r *row, t *text, rule, id string) fault.Violation {
-	v := fault.Violation{Rule: rule, Field: t.field, Value: cut(id), Message: "the value makes no valid id: " + cut(id)}
+	value := id
 	if t.column != nil {
-		v.Field, v.Value = t.column.shown, cut(string(r.raw(t.column)))
+		value = string(t.raw(r))
 	}
-	return v
+	return *violation(rule, t.shown(), value, "It would be %q.", fault.Clip(id))
 }
 
 // point reads the location; zero when both columns are empty or either says
@@ -157,11 +157,11 @@ func (p *facilityPlan) point(r *row) area.Point {
 	if p.grid {
 		var err error
 		if lat, lon, err = osgb.ToWGS84(east, north); err != nil {
-			r.violate(*violation(RuleOutsideGrid, p.east, string(r.raw(p.east)), "%v", err))
+			r.violate(*violation(RuleOutsideGrid, p.east, string(r.raw(p.east)), ""))
 			return area.Point{}
 		}
 	} else if !(lat >= -90 && lat <= 90 && lon >= -180 && lon <= 180) {
-		r.violate(*violation(RuleOutsideGrid, p.north, string(r.raw(p.north)), "latitude and longitude are not on the earth"))
+		r.violate(*violation(RuleOutsideGrid, p.north, string(r.raw(p.north)), "Latitude and longitude are not on the earth."))
 		return area.Point{}
 	}
 	return area.Point{Lat: seventh(lat), Lon: seventh(lon)}
@@ -177,6 +177,6 @@ func (r *row) coordinate(c *column) (float64, bool) {
 			return x, true
 		}
 	}
-	r.violate(*violation(RuleNumberSyntax, c, string(raw), "the coordinate is no number"))
+	r.violate(*violation(RuleNumberSyntax, c, string(raw), ""))
 	return 0, false
 }

@@ -21,8 +21,9 @@ type Row struct {
 	Rejected []fault.Violation
 	// Fact is what the row says. The external id of its identity is empty in
 	// keyless files: Key and an ordinal make it.
-	Fact flow.Fact
-	Key  Key // of keyless files
+	Fact  flow.Fact
+	Key   Key   // of keyless files
+	Cells Cells // what the file says where the fact says it in another form
 	// Areas and Facility are what the row names for the first time in this
 	// file, parents before children, also in a rejected row: whoever reads
 	// must register them before this row's fact and those that follow. Now
@@ -44,6 +45,7 @@ type Decoder struct {
 	facilities map[string]*facilityEntry
 	scratch    []byte
 	shown      map[string]string // column headings by path; not written after Open
+	quoted     []quotedField     // the fields of Cells, in their order; not written after Open
 }
 
 // row is the record being decoded.
@@ -99,7 +101,7 @@ func (b *Bound) Open(src io.Reader, limits Limits) (*Decoder, error) {
 	if err := d.heading(); err != nil {
 		return nil, errors.Join(err, packed.Close())
 	}
-	d.shown = d.plan.headings()
+	d.shown, d.quoted = d.plan.headings(), d.plan.quoted()
 	return d, nil
 }
 
@@ -113,7 +115,7 @@ func (d *Decoder) heading() error {
 	switch {
 	case errors.Is(err, io.EOF):
 		return &fault.Fault{Kind: fault.Malformed, Detail: "the file is empty: it has no heading",
-			Violations: []fault.Violation{{Rule: RuleFileEmpty, Field: "heading", Message: "the first line must name the columns", Line: 1}}}
+			Violations: []fault.Violation{onLine(1, flow.Violates(RuleFileEmpty, "file", "", "The first line must name the columns."))}}
 	case errors.As(err, &broken):
 		return &fault.Fault{Kind: fault.Malformed, Detail: "the file's heading cannot be read",
 			Violations: []fault.Violation{brokenViolation(broken)}}
@@ -127,15 +129,15 @@ func (d *Decoder) heading() error {
 func (d *Decoder) match(rec table.Record) error {
 	d.width = len(rec.Fields)
 	var bad []fault.Violation
-	fail := func(rule, heading, format string, args ...any) {
-		bad = append(bad, fault.Violation{Rule: rule, Field: cut(heading), Value: cut(heading), Message: fmt.Sprintf(format, args...), Line: rec.Line})
+	fail := func(rule, heading string) {
+		bad = append(bad, onLine(rec.Line, flow.Violates(rule, fault.Clip(heading), heading, "")))
 	}
 	seen := map[string]bool{}
 	for at, raw := range rec.Fields {
 		shown := string(raw)
 		name := strings.TrimSpace(shown)
 		if seen[name] {
-			fail(RuleHeadingTwice, shown, "the heading stands more than once")
+			fail(RuleHeadingTwice, shown)
 			continue
 		}
 		seen[name] = true
@@ -143,7 +145,7 @@ func (d *Decoder) match(rec table.Record) error {
 		case c != nil:
 			c.at, c.shown = at, shown
 		case !d.plan.ignored[name]:
-			fail(RuleHeadingUnknown, shown, "profile %s knows no such column", d.bound.profile.Name())
+			fail(RuleHeadingUnknown, shown)
 		}
 		if len(bad) >= 50 {
 			break
@@ -151,7 +153,7 @@ func (d *Decoder) match(rec table.Record) error {
 	}
 	for _, name := range d.names() {
 		if !seen[name] {
-			fail(RuleHeadingMissing, name, "profile %s needs this column", d.bound.profile.Name())
+			fail(RuleHeadingMissing, name)
 		}
 	}
 	if len(bad) > 0 {
@@ -191,22 +193,15 @@ func (d *Decoder) Next() (Row, error) {
 		return Row{}, fileFault(err)
 	}
 	if len(rec.Fields) != d.width {
-		return Row{Line: rec.Line, Rejected: []fault.Violation{{
-			Rule: RuleColumnCount, Field: "row", Line: rec.Line,
-			Value:   fmt.Sprintf("%d columns", len(rec.Fields)),
-			Message: fmt.Sprintf("the row has %d columns and the heading %d", len(rec.Fields), d.width),
-		}}}, nil
+		return Row{Line: rec.Line, Rejected: []fault.Violation{onLine(rec.Line, flow.Violates(RuleColumnCount, "row",
+			fmt.Sprintf("%d columns", len(rec.Fields)), fmt.Sprintf("The heading has %d.", d.width)))}}, nil
 	}
 	r := &d.row
 	r.fields, r.bad, r.areas, r.facility = rec.Fields, nil, nil, nil
 	out := Row{Line: rec.Line, Fact: d.fact(r)}
 	out.Areas, out.Facility = r.areas, r.facility
 	if len(r.bad) > 0 {
-		for i := range r.bad {
-			r.bad[i].Line = rec.Line
-		}
-		out.Rejected, out.Fact = r.bad, flow.Fact{}
-		return out, nil
+		return d.rejected(out), nil
 	}
 	out.Fact.Identity = flow.Identity{Reporter: d.bound.Reporter(), Source: d.bound.Source()}
 	if d.plan.keyless {
@@ -214,15 +209,29 @@ func (d *Decoder) Next() (Row, error) {
 	} else {
 		out.Fact.Identity.ExternalID = d.externalID(r, out.Fact.When.Occurred)
 		if len(r.bad) > 0 {
-			r.bad[0].Line = rec.Line
-			out.Rejected = r.bad
+			return d.rejected(out), nil
 		}
 	}
+	out.Cells = d.cells(r)
 	return out, nil
 }
 
+// rejected turns a row into one that is no fact, for what stands in d.row.bad.
+func (d *Decoder) rejected(out Row) Row {
+	out.Rejected, out.Fact = d.row.bad, flow.Fact{}
+	for i := range out.Rejected {
+		out.Rejected[i].Line = out.Line
+	}
+	return out
+}
+
+func onLine(line int, v fault.Violation) fault.Violation {
+	v.Line = line
+	return v
+}
+
 func brokenViolation(b *table.BrokenRecord) fault.Violation {
-	return fault.Violation{Rule: b.Rule, Field: "row", Value: cut(b.Value), Message: b.Reason, Line: b.Line}
+	return onLine(b.Line, flow.Violates(b.Rule, "row", b.Value, b.Reason))
 }
 
 // fileFault says what is wrong with a file that cannot be unpacked or read.
@@ -233,11 +242,11 @@ func fileFault(err error) error {
 	case errors.As(err, &f):
 		return f
 	case errors.As(err, &large):
-		return &fault.Fault{Kind: fault.TooLarge, Detail: large.Error(), Violations: []fault.Violation{{
-			Rule: large.Rule, Field: "file", Value: fmt.Sprint(large.Limit), Message: large.Error()}}, Cause: err}
+		return &fault.Fault{Kind: fault.TooLarge, Detail: large.Error(), Cause: err,
+			Violations: []fault.Violation{flow.Violates(large.Rule, "file", "", large.Allowed())}}
 	case table.IsPacking(err):
-		return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed file is damaged or cut short", Violations: []fault.Violation{{
-			Rule: RuleFileDamaged, Field: "file", Value: cut(err.Error()), Message: "the compressed file is damaged or cut short"}}, Cause: err}
+		return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed file is damaged or cut short", Cause: err,
+			Violations: []fault.Violation{flow.Violates(RuleFileDamaged, "file", "", "")}}
 	}
 	return fmt.Errorf("read file: %w", err)
 }

@@ -132,7 +132,7 @@ func TestErrHeadings(t *testing.T) {
 		kind fault.Kind
 		want []string
 	}{
-		"empty":     {"", fault.Malformed, []string{"heading file-empty"}},
+		"empty":     {"", fault.Malformed, []string{"file file-empty"}},
 		"unknown":   {strings.Replace(string(file), "Permit,", "Colour,", 1), fault.Invalid, []string{"Colour heading-unknown", "Permit heading-missing"}},
 		"twice":     {strings.Replace(string(file), "Permit,", "Fate,", 1), fault.Invalid, []string{"Fate heading-twice", "Permit heading-missing"}},
 		"bad quote": {"\"a\"b\n", fault.Malformed, []string{"row csv-quote"}},

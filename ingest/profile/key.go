@@ -86,7 +86,7 @@ func (d *Decoder) externalID(r *row, occurred time.Time) string {
 	for _, c := range d.plan.key {
 		raw := r.raw(c)
 		if len(raw) == 0 {
-			r.violate(*violation(RuleValueMissing, c, "", "the row's own id is required"))
+			r.violate(*violation(RuleValueMissing, c, "", "It is part of the row's own id."))
 		}
 		if len(d.plan.key) > 1 {
 			b = strconv.AppendInt(b, int64(len(raw)), 10)

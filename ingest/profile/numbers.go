@@ -45,10 +45,10 @@ func ungrouped(whole string, sep byte) (string, bool) {
 	return strings.Join(groups, ""), true
 }
 
-// numberForm says how numbers of the file are written.
+// numberForm says in a sentence how numbers of the file are written.
 func (p *plan) numberForm() string {
 	if p.thousands == 0 {
-		return fmt.Sprintf("the decimal sign of the file is %q", string(rune(p.decimal)))
+		return fmt.Sprintf("The decimal sign of the file is %q.", string(rune(p.decimal)))
 	}
-	return fmt.Sprintf("the decimal sign of the file is %q, and %q stands between whole thousands", string(rune(p.decimal)), string(rune(p.thousands)))
+	return fmt.Sprintf("The decimal sign of the file is %q, and %q stands between whole thousands.", string(rune(p.decimal)), string(rune(p.thousands)))
 }

@@ -26,6 +26,7 @@ import (
 	"strings"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/ingest/profile/table"
 )
 
@@ -119,8 +120,8 @@ func (p *Profile) Bind(given map[string]string) (*Bound, error) {
 	all := make(map[string]string, len(p.doc.Parameters))
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, ok := p.doc.Parameters[name]; !ok {
-			bad = append(bad, fault.Violation{Rule: "parameter-unknown", Field: name, Value: cut(given[name]),
-				Message: fmt.Sprintf("profile %s has no such parameter; it has %s", p.Name(), list(slices.Sorted(maps.Keys(p.doc.Parameters))))})
+			bad = append(bad, flow.Violates("parameter-unknown", fault.Clip(name), given[name],
+				fmt.Sprintf("Profile %s has %s.", p.Name(), list(slices.Sorted(maps.Keys(p.doc.Parameters))))))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.doc.Parameters)) {
@@ -130,12 +131,12 @@ func (p *Profile) Bind(given map[string]string) (*Bound, error) {
 			value = parameter.Default
 		}
 		if value == "" {
-			bad = append(bad, fault.Violation{Rule: "parameter-missing", Field: name, Message: "a value is required: " + parameter.Help})
+			bad = append(bad, flow.Violates("parameter-missing", name, "", "It is the "+parameter.Help+"."))
 			continue
 		}
 		if matched, err := regexp.MatchString("^(?:"+parameter.Pattern+")$", value); err != nil || !matched {
-			bad = append(bad, fault.Violation{Rule: "parameter-malformed", Field: name, Value: cut(value),
-				Message: fmt.Sprintf("the value must match %s: %s", parameter.Pattern, parameter.Help)})
+			bad = append(bad, flow.Violates("parameter-malformed", name, value,
+				fmt.Sprintf("It is the %s and must match %s.", parameter.Help, parameter.Pattern)))
 		}
 		all[name] = value
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 )
 
 // memoSize bounds how many distinct values a column's memo holds; a column
@@ -70,7 +71,7 @@ func (t *text) raw(r *row) []byte {
 	}
 	other := r.raw(t.or)
 	if len(raw) > 0 && len(other) > 0 {
-		r.violate(*violation(RuleValueAmbiguous, t.or, string(other), "either this column or %s is filled, not both", t.column.shown))
+		r.violate(*violation(RuleValueAmbiguous, t.or, string(other), "The other is %s.", t.column.shown))
 	}
 	if len(raw) > 0 {
 		return raw
@@ -83,7 +84,7 @@ func (t *text) raw(r *row) []byte {
 // value stays empty.
 func (t *text) make(raw string) textResult {
 	if !utf8.ValidString(raw) {
-		return textResult{bad: violation(RuleTextEncoding, t.column, raw, "the text is not valid in the file's encoding")}
+		return textResult{bad: violation(RuleTextEncoding, t.column, raw, "")}
 	}
 	value := padded(strings.TrimRight(raw, t.doc.TrimRight), t.doc.Pad)
 	mapped, ok := t.doc.Map[value]
@@ -91,7 +92,7 @@ func (t *text) make(raw string) textResult {
 	case ok:
 		value = mapped
 	case t.doc.OnlyMap && value != "":
-		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value is none that the profile knows")}
+		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "")}
 	default:
 		switch t.doc.Case {
 		case "lower":
@@ -102,19 +103,19 @@ func (t *text) make(raw string) textResult {
 		if t.doc.Slug {
 			value = area.Slug(value)
 			if value == "" && raw != "" {
-				return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value has no letter or digit to make an id of")}
+				return textResult{bad: violation(RuleValueUnknown, t.column, raw, "It has no letter or digit to make an id of.")}
 			}
 		}
 	}
 	if value == "" {
 		if t.doc.Required {
-			return textResult{bad: violation(RuleValueMissing, t.column, raw, "a value is required")}
+			return textResult{bad: violation(RuleValueMissing, t.column, raw, "")}
 		}
 		return textResult{}
 	}
 	value = t.doc.Prefix + value
 	if t.doc.MustBe != "" && value != t.doc.MustBe {
-		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "the value must be %s", t.doc.MustBe)}
+		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "It must be %s.", t.doc.MustBe)}
 	}
 	return textResult{text: value}
 }
@@ -127,22 +128,11 @@ func padded(value string, digits int) string {
 	return strings.Repeat("0", digits-len(value)) + value
 }
 
-func violation(rule string, c *column, value, format string, args ...any) *fault.Violation {
-	return &fault.Violation{Rule: rule, Field: c.shown, Value: cut(value), Message: fmt.Sprintf(format, args...)}
-}
-
-// cut shortens a value for a violation, to 200 bytes and whole characters.
-func cut(s string) string {
-	if len(s) > 200 {
-		s = s[:200]
-		for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
-		if r, size := utf8.DecodeLastRuneInString(s); r == utf8.RuneError && size == 1 {
-			s = s[:len(s)-1]
-		}
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+// violation says that a cell breaks a rule of the catalogue; the detail is a
+// sentence behind that of the rule, or empty.
+func violation(rule string, c *column, value, detail string, args ...any) *fault.Violation {
+	v := flow.Violates(rule, c.shown, value, fmt.Sprintf(detail, args...))
+	return &v
 }
 
 // layoutOf turns dd-mm-yyyy HH:MM:SS into the layout of package time. MM is

@@ -107,7 +107,7 @@ func (r *Reader) scan() (size int, broken *BrokenRecord, err error) {
 		if r.to-r.from >= r.limits.RecordBytes {
 			return 0, &BrokenRecord{
 				Rule:   "csv-record-too-long",
-				Reason: fmt.Sprintf("the record is longer than %d bytes, or a quote in it is never closed", r.limits.RecordBytes),
+				Reason: fmt.Sprintf("It is longer than %d bytes, or a quote in it is never closed.", r.limits.RecordBytes),
 				Value:  r.beginning(),
 			}, nil
 		}
@@ -161,7 +161,7 @@ func (r *Reader) parse(text []byte) (size int, broken *BrokenRecord, err error) 
 		if len(r.fields) >= r.limits.Columns {
 			return 0, &BrokenRecord{
 				Rule:   "csv-too-many-columns",
-				Reason: fmt.Sprintf("the record has more than %d columns", r.limits.Columns),
+				Reason: fmt.Sprintf("It has more than %d.", r.limits.Columns),
 				Value:  r.beginning(),
 			}, nil
 		}
@@ -213,7 +213,7 @@ func (r *Reader) quoted(text []byte, at int) (field []byte, end int, broken *Bro
 		n := bytes.IndexByte(text[at:], '"')
 		if n < 0 {
 			if r.ended {
-				return nil, 0, r.brokenQuote("a quote is opened and never closed"), nil
+				return nil, 0, r.brokenQuote("A quote is opened and never closed."), nil
 			}
 			return nil, 0, nil, errMore
 		}
@@ -247,7 +247,7 @@ func (r *Reader) quoted(text []byte, at int) (field []byte, end int, broken *Bro
 		}
 		return nil, 0, nil, errMore
 	}
-	return nil, 0, r.brokenQuote("something stands between a closing quote and the next delimiter"), nil
+	return nil, 0, r.brokenQuote("Something stands between a closing quote and the next delimiter."), nil
 }
 
 func (r *Reader) brokenQuote(reason string) *BrokenRecord {
