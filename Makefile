@@ -68,6 +68,7 @@ fuzz: ## every fuzz target for FUZZTIME each (default 30s)
 
 conformance: setup ## one suite per port on the memory twin and the real thing; the official client's own tests on our node
 	go test -count=1 -timeout 30m ./ops/conformance/...
+	go run ./ops/conformance/esdbclient/run
 
 torture: setup build ## kill processes at random moments; ROUNDS per kind (default 10), SEED repeats a run
 	go test -count=1 -timeout 60m -run 'TestTorture' -v ./ops/e2e -torture.rounds=$${ROUNDS:-10} -torture.seed=$${SEED:-0}
