@@ -1,5 +1,5 @@
 // Command gen writes the documents that are made from code: options, rules,
-// events and tables. CI fails when what it writes is not what is committed.
+// events and tables, and the index of decisions. CI fails when what it writes is not what is committed.
 package main
 
 import (
@@ -31,6 +31,7 @@ func run(dir string) error {
 		{"rules.md", flow.WriteMarkdown},
 		{"events.md", event.WriteMarkdown},
 		{"sql.md", tables.WriteMarkdown},
+		{"adr/README.md", writeDecisions(filepath.Join(dir, "adr"))},
 	} {
 		var out bytes.Buffer
 		if err := doc.write(&out); err != nil {
