@@ -188,7 +188,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, write func(io.Wri
 	}
 	w.WriteHeader(http.StatusOK)
 	if _, err := body.WriteTo(w); err != nil {
-		h.deps.Logger.InfoContext(r.Context(), "asker did not take the answer", slog.Any("error", err))
+		h.deps.Logger.DebugContext(r.Context(), "asker did not take the answer", slog.Any("error", err))
 	}
 	return nil
 }

@@ -40,8 +40,11 @@ func TestKindsAndProblemsMapBothWays(t *testing.T) {
 	require.NotContains(t, problemOf(errors.New("secret")).Detail, "secret", "causes are for the operator")
 }
 
-// failing answers everything with an error.
-type failing struct{ err error }
+// failing answers everything that a test asks it with an error.
+type failing struct {
+	Intake
+	err error
+}
 
 func (f failing) Submit(_ context.Context, items []intake.Item) []intake.Result {
 	results := make([]intake.Result, len(items))
@@ -49,6 +52,10 @@ func (f failing) Submit(_ context.Context, items []intake.Item) []intake.Result 
 		results[i].Err = f.err
 	}
 	return results
+}
+
+func (f failing) SubmitAtomic(ctx context.Context, items []intake.Item) []intake.Result {
+	return f.Submit(ctx, items)
 }
 
 func (f failing) Event(context.Context, uuid.UUID) (index.Place, bool, error) {
@@ -73,7 +80,7 @@ func TestErrStoresAway(t *testing.T) {
 		"failed within": {errors.New("secret"), 500, "", "failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, Config{}, func(d *Deps) { d.Intake, d.Imports = failing{c.err}, failing{c.err} })
+			w := newWorld(t, Config{}, func(d *Deps) { d.Intake, d.Imports = failing{err: c.err}, failing{err: c.err} })
 			status, head, body := w.do(http.MethodPost, "/v1/events", map[string]string{"Content-Type": "application/cloudevents+json"}, strings.NewReader(load("1", "5")))
 			require.Equal(t, c.status, status)
 			require.Equal(t, c.retry, head.Get("Retry-After"))
@@ -90,7 +97,7 @@ func TestErrStoresAway(t *testing.T) {
 		})
 	}
 	t.Run("a batch that is all away is 503", func(t *testing.T) {
-		w := newWorld(t, Config{}, func(d *Deps) { d.Intake = failing{fault.New(fault.Unavailable, "away")} })
+		w := newWorld(t, Config{}, func(d *Deps) { d.Intake = failing{err: fault.New(fault.Unavailable, "away")} })
 		status, head, _ := w.do(http.MethodPost, "/v1/events", map[string]string{"Content-Type": "application/cloudevents-batch+json"}, strings.NewReader("["+load("1", "5")+"]"))
 		require.Equal(t, 503, status)
 		require.Equal(t, retryAfter, head.Get("Retry-After"))
@@ -175,14 +182,19 @@ func TestALongStreamHasOneResultALineInOrder(t *testing.T) {
 
 func TestRequestsAreCountedAndLogged(t *testing.T) {
 	var log bytes.Buffer
-	w := newWorld(t, Config{}, func(d *Deps) { d.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
+	w := newWorld(t, Config{}, func(d *Deps) { d.Logger = slog.New(slog.NewJSONHandler(&log, everything)) })
 	w.plant()
 	w.do(http.MethodPost, "/v1/events", map[string]string{"Content-Type": "application/cloudevents+json", "X-Request-Id": "bad id\u00e9"}, strings.NewReader("{"))
 	w.do("BREW", "/v1/nothing", nil, nil)
+	w.do(http.MethodGet, "/v1/areas", nil, nil)
+	w.do(http.MethodGet, "/v1/areas?level=planet", nil, nil)
 	w.server.Close()
 	require.NoError(t, testutil.GatherAndCompare(w.registry, strings.NewReader(`
 # HELP stofstrom_ingest_http_requests_total Requests answered, by route, method and status code.
 # TYPE stofstrom_ingest_http_requests_total counter
+stofstrom_ingest_http_requests_total{code="200",method="GET",route="/v1/areas"} 1
+stofstrom_ingest_http_requests_total{code="422",method="GET",route="/v1/areas"} 1
 stofstrom_ingest_http_requests_total{code="201",method="PUT",route="/v1/facilities/{id}"} 1
 stofstrom_ingest_http_requests_total{code="400",method="POST",route="/v1/events"} 1
 stofstrom_ingest_http_requests_total{code="404",method="other",route="none"} 1
@@ -193,10 +205,16 @@ stofstrom_ingest_http_requests_in_flight 0
 	for _, name := range []string{"stofstrom_ingest_http_request_seconds", "stofstrom_ingest_http_received_bytes_total", "stofstrom_ingest_http_sent_bytes_total"} {
 		n, err := testutil.GatherAndCount(w.registry, name)
 		require.NoError(t, err)
-		require.Equal(t, 3, n, name)
+		require.Equal(t, 4, n, name)
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-	require.Len(t, lines, 3)
+	var levels []any
+	for _, text := range lines {
+		var line map[string]any
+		require.NoError(t, json.Unmarshal([]byte(text), &line))
+		levels = append(levels, line["level"])
+	}
+	require.Equal(t, []any{"INFO", "INFO", "INFO", "DEBUG", "INFO"}, levels, "reads that succeed are nothing to report")
 	var line map[string]any
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &line))
 	require.Equal(t, "/v1/events", line["route"])
@@ -225,7 +243,7 @@ type deadlines struct {
 func (d *deadlines) SetWriteDeadline(t time.Time) error { d.last, d.set = t, d.set+1; return nil }
 
 func TestNoDeadlineIsLeftOnTheConnection(t *testing.T) {
-	h := New(Config{}, Deps{Imports: failing{fault.New(fault.Unavailable, "away")}})
+	h := New(Config{}, Deps{Imports: failing{err: fault.New(fault.Unavailable, "away")}})
 	d := &deadlines{ResponseWriter: httptest.NewRecorder()}
 	h.ServeHTTP(d, httptest.NewRequest(http.MethodGet, "/v1/imports/1", nil))
 	require.Equal(t, 2, d.set)

@@ -216,8 +216,11 @@ func methodLabel(method string) string {
 
 func (h *Handler) logRequest(r *http.Request, route string, out *counting, received int64, took time.Duration, x *exchange) {
 	level := slog.LevelInfo
-	if out.status >= 500 && r.Context().Err() == nil {
+	switch {
+	case out.status >= 500 && r.Context().Err() == nil:
 		level = slog.LevelError
+	case out.status < 400 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		level = slog.LevelDebug // whoever waits for a job asks every moment
 	}
 	attrs := []slog.Attr{
 		slog.String("request", x.id), slog.String("method", methodLabel(r.Method)), slog.String("route", route),
