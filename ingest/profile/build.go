@@ -73,6 +73,7 @@ type factPlan struct {
 	layout                          string
 	zone                            *time.Location
 	zoned                           bool // the text itself holds the zone
+	date1904                        bool // of workbooks: days are counted from 1904
 	year, month, from, to           *text
 	waste, fraction, product, form  *text
 	hazardous                       *column

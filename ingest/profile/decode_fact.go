@@ -95,7 +95,7 @@ func (p *factPlan) grams(r *row, c *column, required bool) mass.Grams {
 		}
 		return 0
 	}
-	text, ok := r.plain(raw)
+	text, ok := r.plain(c, raw)
 	if !ok {
 		r.violate(*violation(flow.RuleMassMalformed, c, string(raw), "%s", r.plan.numberForm()))
 		return 0
@@ -115,7 +115,7 @@ func integer(r *row, c *column) int64 {
 	if len(raw) == 0 {
 		return 0
 	}
-	text, ok := r.plain(raw)
+	text, ok := r.plain(c, raw)
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || !ok {
 		r.violate(*violation(RuleNumberSyntax, c, string(raw), "It must be a whole number."))
@@ -167,8 +167,8 @@ func (p *factPlan) when(r *row) flow.When {
 // go back is read as its first pass; a time that clocks skip is none.
 func (p *factPlan) instant(r *row) time.Time {
 	parts := make([]string, len(p.occurred))
-	for i, c := range p.occurred {
-		parts[i] = string(r.raw(c))
+	for i := range p.occurred {
+		parts[i] = p.clock(r, i)
 	}
 	value := strings.Join(parts, " ")
 	t, err := time.ParseInLocation(p.layout, value, p.zone)

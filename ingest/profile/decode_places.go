@@ -171,7 +171,7 @@ func seventh(degrees float64) float64 { return math.Round(degrees*1e7) / 1e7 }
 
 func (r *row) coordinate(c *column) (float64, bool) {
 	raw := r.raw(c)
-	text, ok := r.plain(raw)
+	text, ok := r.plain(c, raw)
 	if ok {
 		if x, err := strconv.ParseFloat(text, 64); err == nil && !math.IsInf(x, 0) && !math.IsNaN(x) {
 			return x, true

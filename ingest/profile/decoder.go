@@ -11,6 +11,7 @@ import (
 	"github.com/stofstrom/stofstrom/domain/facility"
 	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
+	"github.com/stofstrom/stofstrom/ingest/profile/sheet"
 	"github.com/stofstrom/stofstrom/ingest/profile/table"
 )
 
@@ -36,9 +37,10 @@ type Row struct {
 type Decoder struct {
 	bound  *Bound
 	plan   *plan
-	packed io.ReadCloser
-	table  *table.Reader
-	width  int // columns of the file's heading
+	source io.Closer
+	table  records
+	ragged bool // a sheet: its rows end at the last cell that holds something
+	width  int  // columns of the file's heading
 	row    row
 
 	areas      []map[string]*areaEntry // by index of plan.areas, then by raw columns
@@ -52,6 +54,7 @@ type Decoder struct {
 type row struct {
 	plan     *plan
 	fields   [][]byte
+	numbers  []bool // which fields are stored as numbers; nil when all are text
 	bad      []fault.Violation
 	areas    []area.Area
 	facility *facility.Facility
@@ -81,32 +84,27 @@ func (r *row) violate(v fault.Violation) {
 // not of this profile, naming headings that are unknown, missing or doubled;
 // TooLarge beyond the limits; otherwise what src failed with. Close frees the
 // decoder, not src.
+//
+// A workbook (XLSX) is told by its first bytes and read from the sheet that the
+// profile names, or the first. It must be a source that is read in any order: a
+// file, or anything else with ReadAt and Size.
 func (b *Bound) Open(src io.Reader, limits Limits) (*Decoder, error) {
-	packed, err := table.Unpack(src, limits.Unpack)
-	if err != nil {
+	build := &builder{doc: b.profile.doc, parameters: b.parameters}
+	d := &Decoder{bound: b, plan: build.build()}
+	if err := d.openTable(src, limits); err != nil {
 		return nil, fileFault(err)
 	}
-	build := &builder{doc: b.profile.doc, parameters: b.parameters}
-	d := &Decoder{bound: b, packed: packed, plan: build.build()}
-	var plain io.Reader = packed
-	switch {
-	case d.plan.detect:
-		plain = detect(packed, d.plan.charset)
-	case d.plan.charset != nil:
-		plain = d.plan.charset.NewDecoder().Reader(packed)
-	}
-	d.table = table.NewReader(plain, d.plan.comma, limits.Record)
 	d.areas = make([]map[string]*areaEntry, len(d.plan.areas))
 	d.row.plan = d.plan
 	if err := d.heading(); err != nil {
-		return nil, errors.Join(err, packed.Close())
+		return nil, errors.Join(err, d.source.Close())
 	}
 	d.shown, d.quoted = d.plan.headings(), d.plan.quoted()
 	return d, nil
 }
 
 // Close frees what the decoder holds.
-func (d *Decoder) Close() error { return d.packed.Close() }
+func (d *Decoder) Close() error { return d.source.Close() }
 
 // heading finds the profile's columns in the file's first record.
 func (d *Decoder) heading() error {
@@ -136,6 +134,9 @@ func (d *Decoder) match(rec table.Record) error {
 	for at, raw := range rec.Fields {
 		shown := string(raw)
 		name := strings.TrimSpace(shown)
+		if IsResult(name) || d.ragged && name == "" {
+			continue
+		}
 		if seen[name] {
 			fail(RuleHeadingTwice, shown)
 			continue
@@ -192,12 +193,17 @@ func (d *Decoder) Next() (Row, error) {
 	case err != nil:
 		return Row{}, fileFault(err)
 	}
+	if d.ragged {
+		for len(rec.Fields) < d.width {
+			rec.Fields = append(rec.Fields, nil)
+		}
+	}
 	if len(rec.Fields) != d.width {
 		return Row{Line: rec.Line, Rejected: []fault.Violation{onLine(rec.Line, flow.Violates(RuleColumnCount, "row",
 			fmt.Sprintf("%d columns", len(rec.Fields)), fmt.Sprintf("The heading has %d.", d.width)))}}, nil
 	}
 	r := &d.row
-	r.fields, r.bad, r.areas, r.facility = rec.Fields, nil, nil, nil
+	r.fields, r.numbers, r.bad, r.areas, r.facility = rec.Fields, rec.Numbers, nil, nil, nil
 	out := Row{Line: rec.Line, Fact: d.fact(r)}
 	out.Areas, out.Facility = r.areas, r.facility
 	if len(r.bad) > 0 {
@@ -237,6 +243,7 @@ func brokenViolation(b *table.BrokenRecord) fault.Violation {
 // fileFault says what is wrong with a file that cannot be unpacked or read.
 func fileFault(err error) error {
 	var large *table.TooLarge
+	var book *sheet.Broken
 	var f *fault.Fault
 	switch {
 	case errors.As(err, &f):
@@ -244,6 +251,9 @@ func fileFault(err error) error {
 	case errors.As(err, &large):
 		return &fault.Fault{Kind: fault.TooLarge, Detail: large.Error(), Cause: err,
 			Violations: []fault.Violation{flow.Violates(large.Rule, "file", "", large.Allowed())}}
+	case errors.As(err, &book):
+		return &fault.Fault{Kind: fault.Malformed, Detail: book.Reason, Cause: err,
+			Violations: []fault.Violation{flow.Violates(RuleWorkbook, "file", "", fault.Clip(err.Error()))}}
 	case table.IsPacking(err):
 		return &fault.Fault{Kind: fault.Malformed, Detail: "the compressed file is damaged or cut short", Cause: err,
 			Violations: []fault.Violation{flow.Violates(RuleFileDamaged, "file", "", "")}}

@@ -9,7 +9,10 @@ import (
 // between thousands. ok is false when it is written in another way than the
 // profile says: a sign is never guessed to be the one or the other, so that
 // 27.340 is either 27,340 or refused, never 27 and a bit.
-func (r *row) plain(raw []byte) (s string, ok bool) {
+func (r *row) plain(c *column, raw []byte) (s string, ok bool) {
+	if r.isNumber(c) {
+		return string(raw), true
+	}
 	text := string(raw)
 	whole, fraction, hasFraction := strings.Cut(text, string(rune(r.plan.decimal)))
 	if sep := r.plan.thousands; sep != 0 {

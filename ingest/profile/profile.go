@@ -27,6 +27,7 @@ import (
 
 	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/flow"
+	"github.com/stofstrom/stofstrom/ingest/profile/sheet"
 	"github.com/stofstrom/stofstrom/ingest/profile/table"
 )
 
@@ -167,10 +168,12 @@ func (b *Bound) Source() string { return b.source }
 // their meaningful columns and an ordinal among equal rows.
 func (b *Bound) Keyless() bool { return b.profile.doc.Identity.Keyless != nil }
 
-// Limits bounds a file. Zero values take the defaults of package table.
+// Limits bounds a file. Zero values take the defaults of packages table
+// and sheet.
 type Limits struct {
 	Record table.Limits
 	Unpack table.UnpackLimits
+	Sheet  sheet.Limits
 }
 
 func list(names []string) string {

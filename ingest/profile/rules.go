@@ -20,4 +20,5 @@ const (
 	RuleHeadingTwice   = "heading-twice"
 	RuleFileEmpty      = "file-empty"
 	RuleFileDamaged    = "file-damaged"
+	RuleWorkbook       = "workbook-unreadable"
 )

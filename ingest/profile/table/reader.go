@@ -41,6 +41,9 @@ type Limits struct {
 type Record struct {
 	Line   int // physical line the record begins on, 1-based
 	Fields [][]byte
+	// Numbers tells which fields are stored as numbers, with a decimal point;
+	// nil where everything is text.
+	Numbers []bool
 }
 
 // BrokenRecord says that one record cannot be read. Reading goes on after it.
@@ -49,6 +52,7 @@ type BrokenRecord struct {
 	Rule   string // csv-quote, csv-record-too-long or csv-too-many-columns
 	Reason string // one sentence
 	Value  string // how the line begins, at most 80 bytes
+	Text   string // the line, at most 64 KiB of it
 }
 
 func (e *BrokenRecord) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
@@ -75,7 +79,7 @@ func (r *Reader) Read() (Record, error) {
 			return Record{}, err
 		}
 		if broken != nil {
-			broken.Line = start
+			broken.Line, broken.Text = start, r.lineText(64<<10)
 			if err := r.skipLine(); err != nil {
 				return Record{}, err
 			}
@@ -255,14 +259,17 @@ func (r *Reader) brokenQuote(reason string) *BrokenRecord {
 }
 
 // beginning is how the record starts, for people.
-func (r *Reader) beginning() string {
+func (r *Reader) beginning() string { return r.lineText(80) }
+
+// lineText is the first physical line of the buffer, cut.
+func (r *Reader) lineText(most int) string {
 	text := r.buf[r.from:r.to]
 	if n := bytes.IndexByte(text, '\n'); n >= 0 {
 		text = text[:n]
 	}
 	text = bytes.TrimSuffix(text, []byte{'\r'})
-	if len(text) > 80 {
-		text = text[:80]
+	if len(text) > most {
+		text = text[:most]
 	}
 	return string(bytes.ToValidUTF8(text, []byte("\uFFFD")))
 }

@@ -23,13 +23,18 @@ const freeBytes = 16 << 20
 
 // TooLarge refuses a file that unpacks to more than is allowed.
 type TooLarge struct {
-	Rule  string // unpacked-too-large or unpacked-ratio
+	Rule  string // unpacked-too-large, unpacked-ratio, sheet-too-large or sheet-too-wide
 	Limit int64
 }
 
 func (e *TooLarge) Error() string {
-	if e.Rule == "unpacked-ratio" {
+	switch e.Rule {
+	case "unpacked-ratio":
 		return fmt.Sprintf("the file unpacks to more than %d times its size", e.Limit)
+	case "sheet-too-large":
+		return fmt.Sprintf("the sheet has more than %d rows or filled cells", e.Limit)
+	case "sheet-too-wide":
+		return fmt.Sprintf("the sheet has more than %d columns", e.Limit)
 	}
 	return fmt.Sprintf("the file unpacks to more than %d bytes", e.Limit)
 }
