@@ -277,10 +277,10 @@ func TestTypesNameTheirKind(t *testing.T) {
 }
 
 func TestMetadataReadsBackAndLeavesOthersAlone(t *testing.T) {
-	m := event.Meta{CorrelationID: "req-1", CausationID: "job-2", Actor: "single-user", Import: "imp-3", Line: 4}
+	m := event.Meta{CorrelationID: "req-1", CausationID: "job-2", Actor: "single-user", Import: "imp-3", Line: 4, Reason: "month is over"}
 	data, err := event.EncodeMeta(m)
 	require.NoError(t, err)
-	require.JSONEq(t, `{"$correlationId":"req-1","$causationId":"job-2","actor":"single-user","import":"imp-3","line":4}`, string(data))
+	require.JSONEq(t, `{"$correlationId":"req-1","$causationId":"job-2","actor":"single-user","import":"imp-3","line":4,"reason":"month is over"}`, string(data))
 	back, err := event.DecodeMeta(data)
 	require.NoError(t, err)
 	require.Equal(t, m, back)

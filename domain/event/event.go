@@ -187,4 +187,5 @@ type Meta struct {
 	Actor         string // key id, "single-user", or "stofstrom" for built-in registers
 	Import        string // id of the import job; "" when not from a file
 	Line          int    // line of that file, 1-based; 0 when not from a file
+	Reason        string // why, of an event whose payload has no place for it (closing a ledger)
 }

@@ -46,6 +46,10 @@ func payloadOf(e Event) payload {
 	return nil
 }
 
+// FactPayload writes a fact as events about facts carry it, for answers that
+// show one beside others.
+func FactPayload(f flow.Fact) FactV1 { return factOut(f) }
+
 // recordOut writes the first report of a fact; nil for a kind that does not exist.
 func recordOut(e Recorded) payload {
 	f := e.Fact

@@ -129,4 +129,5 @@ type MetaV1 struct {
 	Actor         string `json:"actor,omitzero" doc:"key id, single-user, or stofstrom for built-in registers"`
 	Import        string `json:"import,omitzero" doc:"id of the import job"`
 	Line          int    `json:"line,omitzero" doc:"line of that file, 1-based"`
+	Reason        string `json:"reason,omitzero" doc:"why, of an event whose payload has no place for it"`
 }

@@ -104,13 +104,13 @@ func conforms(t *testing.T, c *jsonschema.Compiler, item any, path, method strin
 func TestTheContractsExamplesWork(t *testing.T) {
 	doc, c := readContract(t)
 	w := newWorld(t, Config{}, nil)
-	sent := 0
+	sent, fact := 0, ""
 	send := func(path, method, media string) {
 		t.Helper()
 		content := at(doc.Paths[path], method, "requestBody", "content", media)
 		examples, ok := at(content, "examples").(map[string]any)
 		require.True(t, ok, "%s %s has no examples", method, path)
-		order := []string{"received", "corrected", "total", "cancelled", "two", "one", "amager", "norway"}
+		order := []string{"received", "corrected", "total", "cancelled", "two", "one", "amager", "norway", "data", "event", "moved", "over"}
 		for _, name := range order {
 			example, ok := examples[name]
 			if !ok {
@@ -130,7 +130,7 @@ func TestTheContractsExamplesWork(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, schema.Validate(parsed), name)
 			}
-			status, head, body := w.do(strings.ToUpper(method), strings.ReplaceAll(path, "{id}", "dk-p-1003412345"),
+			status, head, body := w.do(strings.ToUpper(method), strings.NewReplacer("{id}/corrections", fact+"/corrections", "{id}", "dk-p-1003412345", "{facility}", "dk-p-1003412345", "{period}", "202602").Replace(path),
 				map[string]string{"Content-Type": media}, strings.NewReader(text))
 			require.Contains(t, []int{http.StatusOK, http.StatusCreated}, status, "%s: %s", name, body)
 			require.NotContains(t, body, "problem", name)
@@ -144,7 +144,14 @@ func TestTheContractsExamplesWork(t *testing.T) {
 	send("/v1/events", "post", "application/cloudevents+json")
 	send("/v1/events", "post", "application/cloudevents-batch+json")
 	send("/v1/events", "post", "application/x-ndjson")
-	require.Equal(t, 8, sent)
+	status, head, body := w.do(http.MethodPost, "/v1/events", map[string]string{"Content-Type": "application/cloudevents+json"},
+		strings.NewReader(load("2026-000071", "7.21")))
+	require.Equal(t, http.StatusCreated, status, body)
+	fact = strings.TrimPrefix(head.Get("Location"), "/v1/events/")
+	send("/v1/events/{id}/corrections", "post", "application/cloudevents+json")
+	send("/v1/events/{id}/corrections", "post", "application/json")
+	send("/v1/ledgers/{facility}/{period}/close", "post", "application/json")
+	require.Equal(t, 12, sent)
 }
 
 func intersect(names []string, m map[string]any) []string {
@@ -181,6 +188,33 @@ func TestAnswersKeepToTheContract(t *testing.T) {
 	check("/v1/events", "/v1/events", "post", map[string]string{"Content-Type": "application/x-ndjson"}, load("1", "7000")+"\n{}\n")
 	check("/v1/events/{id}", event, "get", nil, "")
 	check("/v1/events/{id}", "/v1/events/nope", "get", nil, "")
+	data := map[string]string{"Content-Type": "application/json"}
+	const fact = `"facility":"dk-p-1003412345","occurred":"2026-02-09T11:00:00+01:00","material":{"waste_code":"200301"},"mass":{"value":"7","unit":"t"},"operation":"R13","origin":{"area":"dk-0101"}}`
+	check("/v1/events/{id}/corrections", event+"/corrections", "post", data, `{"reason":"wrong month",`+fact)
+	check("/v1/events/{id}/corrections", event+"/corrections", "post", data, `{"reason":"wrong month",`+fact)
+	check("/v1/events/{id}/corrections", event+"/corrections", "post", data, `{`+fact)
+	check("/v1/events/{id}/corrections", event+"/corrections", "post", data, `{`)
+	check("/v1/events/{id}/corrections", event+"/corrections", "post", nil, `{`)
+	check("/v1/events/{id}/corrections", "/v1/events/nope/corrections", "post", data, `{`)
+	check("/v1/ledgers/{facility}/{period}/close", "/v1/ledgers/dk-p-1003412345/202602/close", "post", data, `{"reason":"over"}`)
+	check("/v1/ledgers/{facility}/{period}/close", "/v1/ledgers/dk-p-1003412345/202602/close", "post", nil, ``)
+	check("/v1/ledgers/{facility}/{period}/close", "/v1/ledgers/dk-p-1003412345/202603/close", "post", nil, ``)
+	check("/v1/ledgers/{facility}/{period}/close", "/v1/ledgers/nope/202603/close", "post", nil, ``)
+	check("/v1/events/{id}", event+"?reason=late", "delete", nil, "")
+	check("/v1/events/{id}", event, "delete", nil, "")
+	check("/v1/events/{id}/corrections", event+"/corrections", "post", data, `{"reason":"x",`+strings.Replace(fact, `"7"`, `"8"`, 1))
+	check("/v1/events/{id}", event, "get", nil, "")
+	w.followed()
+	for _, view := range []string{"", "?view=occurred&limit=1", "?view=booked", "?view=x"} {
+		check("/v1/ledgers/{facility}/{period}", "/v1/ledgers/dk-p-1003412345/202602"+view, "get", nil, "")
+		check("/v1/ledgers/{facility}/{period}", "/v1/ledgers/dk-p-1003412345/202603"+view, "get", nil, "")
+	}
+	check("/v1/ledgers/{facility}/{period}", "/v1/ledgers/dk-p-1003412345/2026031", "get", nil, "")
+	check("/v1/facilities/{id}/events", "/v1/facilities/dk-p-1003412345/events", "get", nil, "")
+	check("/v1/facilities/{id}/events", "/v1/facilities/dk-p-1003412345/events?after=x", "get", nil, "")
+	check("/v1/facilities/{id}/events", "/v1/facilities/nope/events", "get", nil, "")
+	check("/v1/events", "/v1/events?mode=atomic", "post", map[string]string{"Content-Type": "application/x-ndjson"}, load("5", "7")+"\n"+load("6", "7"))
+	check("/v1/events", "/v1/events?mode=atomic", "post", map[string]string{"Content-Type": "application/x-ndjson"}, load("7", "7")+"\n{}\n")
 	check("/v1/facilities", "/v1/facilities", "get", nil, "")
 	check("/v1/facilities/{id}", "/v1/facilities/dk-p-1003412345", "get", nil, "")
 	check("/v1/facilities/{id}", "/v1/facilities/nope", "get", nil, "")

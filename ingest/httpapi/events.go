@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
@@ -38,12 +37,19 @@ func (h *Handler) postEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && r.Header.Get("Content-Type") != "" {
 		return unsupported("the Content-Type cannot be read")
 	}
-	body, err := h.plainBody(w, r, media == "application/x-ndjson")
+	atomic, err := atomicMode(r)
+	if err != nil {
+		return err
+	}
+	body, err := h.plainBody(w, r, media == "application/x-ndjson" && !atomic)
 	if err != nil {
 		return err
 	}
 	defer body.Close() //nolint:errcheck // frees a decoder of memory, nothing else
 	decoder := codec.NewDecoder(h.cfg.Events)
+	if atomic && (media == "application/cloudevents-batch+json" || media == "application/x-ndjson") {
+		return h.postTogether(w, r, body, decoder, media)
+	}
 	switch media {
 	case "application/cloudevents+json":
 		return h.postOne(w, r, body, decoder.Structured)
@@ -198,47 +204,6 @@ func (h *Handler) postBatch(w http.ResponseWriter, r *http.Request, body io.Read
 	}
 	h.write(w, r, status, "application/json", results)
 	return nil
-}
-
-// getEvent shows a recorded event as the log holds it.
-func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) error {
-	id, err := uuid.Parse(r.PathValue("id"))
-	if err != nil {
-		return fault.New(fault.NotFound, "there is no event %q", r.PathValue("id"))
-	}
-	place, found, err := h.deps.Intake.Event(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return fault.New(fault.NotFound, "there is no event %s", id)
-	}
-	for rec, err := range h.deps.Streams.ReadStream(r.Context(), place.Stream, place.Revision) {
-		if err != nil {
-			return logFault(err)
-		}
-		if rec.ID != id {
-			break
-		}
-		h.write(w, r, http.StatusOK, "application/json", recordedEvent{
-			ID: rec.ID.String(), Type: rec.Type, Stream: rec.Stream, Revision: rec.Revision, Position: rec.Position,
-			RecordedAt: rec.RecordedAt.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Data: rec.Data, Meta: rec.Meta,
-		})
-		return nil
-	}
-	return fault.New(fault.Internal, "event %s is not where the index says", id)
-}
-
-// recordedEvent is an event of the log.
-type recordedEvent struct {
-	ID         string            `json:"id"`
-	Type       string            `json:"type"`
-	Stream     string            `json:"stream"`
-	Revision   uint64            `json:"revision"`
-	Position   eventlog.Position `json:"position"`
-	RecordedAt string            `json:"recorded_at"`
-	Data       jsontext.Value    `json:"data"`
-	Meta       jsontext.Value    `json:"meta"`
 }
 
 func logFault(err error) error {

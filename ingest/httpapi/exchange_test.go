@@ -27,6 +27,11 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata")
 //
 //	body
 //	=== wait               until the last import has ended
+//	=== followed           until the index has followed what was recorded
+//
+//	# text                 said in between
+//
+// {next} is the cursor of the last page.
 func TestExchanges(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
@@ -50,8 +55,8 @@ var shownHeaders = []string{"Allow", "Content-Type", "Content-Disposition", "Loc
 func converse(t *testing.T, script string) string {
 	w := newWorld(t, Config{SingleUser: true, MaxBodyBytes: 4000}, nil)
 	var out bytes.Buffer
-	job := ""
-	for _, part := range splitBefore(script, ">>> ", "=== ", "<<< ") {
+	job, next := "", ""
+	for _, part := range splitBefore(script, ">>> ", "=== ", "<<< ", "# ") {
 		switch {
 		case strings.HasPrefix(part, "<<< "):
 			continue // written anew below
@@ -59,6 +64,10 @@ func converse(t *testing.T, script string) string {
 			out.WriteString(part)
 			_, err := w.imports.Wait(t.Context(), job)
 			require.NoError(t, err)
+			continue
+		case strings.HasPrefix(part, "=== followed"):
+			out.WriteString(part)
+			w.followed()
 			continue
 		case !strings.HasPrefix(part, ">>> "):
 			out.WriteString(part) // what the conversation is about
@@ -75,12 +84,15 @@ func converse(t *testing.T, script string) string {
 			require.True(t, ok, line)
 			header[name] = value
 		}
-		status, heads, answer := w.do(method, strings.ReplaceAll(path, "{job}", job), header, strings.NewReader(strings.TrimSuffix(body, "\n")))
+		status, heads, answer := w.do(method, strings.NewReplacer("{job}", job, "{next}", next).Replace(path), header, strings.NewReader(strings.TrimSuffix(body, "\n")))
 		require.Equal(t, "request-1", heads.Get("X-Request-Id"))
 		require.Equal(t, "nosniff", heads.Get("X-Content-Type-Options"))
 		require.Equal(t, "no-store", heads.Get("Cache-Control"))
 		if location := heads.Get("Location"); strings.HasPrefix(location, "/v1/imports/") {
 			job = strings.TrimPrefix(location, "/v1/imports/")
+		}
+		if cursor := cursors.FindStringSubmatch(answer); cursor != nil {
+			next = cursor[1]
 		}
 		var answered strings.Builder
 		fmt.Fprintf(&answered, "<<< %d %s\n", status, http.StatusText(status))
@@ -101,11 +113,13 @@ func scrub(s, job string) string {
 		s = strings.ReplaceAll(s, job, "{job}")
 	}
 	s = positions.ReplaceAllString(s, `"position":{}`)
+	s = cursors.ReplaceAllString(s, `"next":"{next}"`)
 	return recorded.ReplaceAllString(s, "")
 }
 
 var (
 	positions = regexp.MustCompile(`"position":\{[^}]*\}`)
+	cursors   = regexp.MustCompile(`"next":"([^"]*)"`)
 	recorded  = regexp.MustCompile(`,"recorded_at":"[^"]*"`) // shown once the log has delivered it
 )
 

@@ -53,6 +53,7 @@ type Config struct {
 	MaxBodyBytes  int64         // body of events and batches, and of facilities and areas; 64 MiB
 	Events        codec.Limits  // of single events, batches and lines
 	ChunkEvents   int           // lines of a stream submitted together; 1,000
+	MaxTogether   int           // events recorded in one append (mode=atomic); 500
 	BodyTimeout   time.Duration // for reading a body that is no stream and no file; 1 min
 	IdleTimeout   time.Duration // without a byte of a stream or a file read or written; 1 min
 	SubmitTimeout time.Duration // for recording one request or one part of a stream; 30 s
@@ -67,6 +68,7 @@ type Config struct {
 func (c Config) orDefaults() Config {
 	setDefault(&c.MaxBodyBytes, 64<<20)
 	setDefault(&c.ChunkEvents, 1000)
+	setDefault(&c.MaxTogether, 500)
 	setDefault(&c.BodyTimeout, time.Minute)
 	setDefault(&c.IdleTimeout, time.Minute)
 	setDefault(&c.SubmitTimeout, 30*time.Second)
@@ -84,8 +86,14 @@ func setDefault[T int | int64 | time.Duration](field *T, value T) {
 type Intake interface {
 	// Submit returns one result per item, in order.
 	Submit(ctx context.Context, items []intake.Item) []intake.Result
+	// SubmitAtomic records all items in one append, or none; one result each.
+	SubmitAtomic(ctx context.Context, items []intake.Item) []intake.Result
 	// Event tells where an event stands in the log.
 	Event(ctx context.Context, id uuid.UUID) (place index.Place, found bool, err error)
+	// Feed yields what stands in a facility's own streams, in log order.
+	Feed(ctx context.Context, id facility.ID, after eventlog.Position) iter.Seq2[index.Placed, error]
+	// Booked yields what is booked in a month and stands in another's ledger.
+	Booked(ctx context.Context, id facility.ID, month string) iter.Seq2[index.Placed, error]
 }
 
 // Imports takes files. *imports.Manager is one.
@@ -166,6 +174,10 @@ func (h *Handler) routes() []route {
 	return []route{
 		{http.MethodPost, "/v1/events", h.postEvents},
 		{http.MethodGet, "/v1/events/{id}", h.getEvent},
+		{http.MethodDelete, "/v1/events/{id}", h.deleteEvent},
+		{http.MethodPost, "/v1/events/{id}/corrections", h.postCorrection},
+		{http.MethodGet, "/v1/ledgers/{facility}/{period}", h.getLedger},
+		{http.MethodPost, "/v1/ledgers/{facility}/{period}/close", h.closeLedger},
 		{http.MethodPost, "/v1/imports", h.postImport},
 		{http.MethodGet, "/v1/imports", h.listImports},
 		{http.MethodGet, "/v1/imports/{id}", h.getImport},
@@ -173,6 +185,7 @@ func (h *Handler) routes() []route {
 		{http.MethodGet, "/v1/facilities", h.listFacilities},
 		{http.MethodGet, "/v1/facilities/{id}", h.getFacility},
 		{http.MethodPut, "/v1/facilities/{id}", h.putFacility},
+		{http.MethodGet, "/v1/facilities/{id}/events", h.getFeed},
 		{http.MethodGet, "/v1/areas", h.listAreas},
 		{http.MethodPost, "/v1/areas", h.postAreas},
 	}
@@ -181,5 +194,5 @@ func (h *Handler) routes() []route {
 // Patterns are the patterns under which a mux must hand requests to the
 // handler.
 func Patterns() []string {
-	return []string{"/v1/events", "/v1/events/", "/v1/imports", "/v1/imports/", "/v1/facilities", "/v1/facilities/", "/v1/areas"}
+	return []string{"/v1/events", "/v1/events/", "/v1/ledgers/", "/v1/imports", "/v1/imports/", "/v1/facilities", "/v1/facilities/", "/v1/areas"}
 }

@@ -32,6 +32,7 @@ type world struct {
 	client   *http.Client
 	imports  *imports.Manager
 	registry *prometheus.Registry
+	index    *index.Index
 }
 
 func newWorld(t testing.TB, cfg Config, change func(*Deps)) *world {
@@ -39,7 +40,7 @@ func newWorld(t testing.TB, cfg Config, change func(*Deps)) *world {
 	log := memory.New(memory.Config{})
 	ix, err := index.Open(index.Config{Dir: t.TempDir()})
 	require.NoError(t, err)
-	w := &world{t: t, registry: prometheus.NewRegistry()}
+	w := &world{t: t, registry: prometheus.NewRegistry(), index: ix}
 	reg := register.New(register.Config{}, register.Deps{Log: log, Append: log})
 	clock := func() time.Time { return now }
 	service := intake.New(intake.Config{RetryLog: time.Millisecond}, intake.Deps{Log: log, Append: log, Register: reg, Index: ix,
@@ -68,6 +69,12 @@ func newWorld(t testing.TB, cfg Config, change func(*Deps)) *world {
 		require.NoError(t, ix.Close())
 	})
 	return w
+}
+
+// followed waits until the index has followed what was recorded.
+func (w *world) followed() {
+	w.t.Helper()
+	require.Eventually(w.t, func() bool { return w.index.Unfollowed() == 0 }, 10*time.Second, time.Millisecond)
 }
 
 // do sends a request and returns status, headers and body.
