@@ -39,20 +39,6 @@ func FactType(k flow.Kind) string {
 	}
 }
 
-// KindOfType is the kind of fact that an event type reports; ok is false for
-// the types that report none, and for types that are not ours.
-func KindOfType(typ string) (k flow.Kind, ok bool) {
-	rest, ok := strings.CutPrefix(typ, factPrefix)
-	if !ok {
-		return "", false
-	}
-	name, ok := strings.CutSuffix(rest, factSuffix)
-	if !ok || !flow.Kind(name).Valid() {
-		return "", false
-	}
-	return flow.Kind(name), true
-}
-
 // namespace is the UUID namespace of event ids. It never changes.
 var namespace = uuid.UUID{0x3a, 0x5f, 0x1e, 0x0c, 0x7d, 0x42, 0x5b, 0x8e, 0x9c, 0x61, 0x2f, 0xd4, 0x0b, 0xa7, 0x93, 0x18}
 

@@ -45,18 +45,6 @@ func (g Grams) Sub(h Grams) (Grams, error) {
 	return s, nil
 }
 
-// Sum adds masses up, or returns ErrOverflow.
-func Sum(masses ...Grams) (Grams, error) {
-	var total Grams
-	for _, m := range masses {
-		var err error
-		if total, err = total.Add(m); err != nil {
-			return 0, err
-		}
-	}
-	return total, nil
-}
-
 // Tonnes writes the mass in tonnes with exactly six places, for example
 // "2331864.132910". ParseTonnes reads it back as the same mass.
 func (g Grams) Tonnes() string {

@@ -10,15 +10,15 @@ import (
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
+	"github.com/stofstrom/stofstrom/domain/facility"
 	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/domain/ledger"
 	"github.com/stofstrom/stofstrom/ingest/index"
-	"github.com/stofstrom/stofstrom/ingest/register"
 )
 
 // Followed is what Run follows of the log: every stream of the product.
 func Followed() eventlog.Filter {
-	return eventlog.Filter{StreamPrefixes: []string{ledger.StreamPrefix, register.FacilityPrefix, register.AreasPrefix}}
+	return eventlog.Filter{StreamPrefixes: []string{ledger.StreamPrefix, facility.StreamPrefix, area.StreamPrefix}}
 }
 
 // Run follows the log, keeps index and register current, and writes what is

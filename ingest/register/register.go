@@ -13,6 +13,7 @@ package register
 import (
 	"cmp"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,13 +24,6 @@ import (
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
 	"github.com/stofstrom/stofstrom/domain/facility"
-)
-
-// FacilityPrefix and AreasPrefix begin the names of the register's streams:
-// facility-<facility id>, and areas-<country in lower case>.
-const (
-	FacilityPrefix = facility.StreamPrefix
-	AreasPrefix    = area.StreamPrefix
 )
 
 // FacilityEntry is what is known of a facility.
@@ -123,12 +117,7 @@ func (r *Register) KnownFacility(id facility.ID) bool {
 func (r *Register) Facilities() []FacilityEntry {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	all := make([]FacilityEntry, 0, len(r.facilities))
-	for _, e := range r.facilities {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b FacilityEntry) int { return cmp.Compare(a.Facility.ID, b.Facility.ID) })
-	return all
+	return slices.SortedFunc(maps.Values(r.facilities), func(a, b FacilityEntry) int { return cmp.Compare(a.Facility.ID, b.Facility.ID) })
 }
 
 // Area returns what is known of an area.
@@ -149,12 +138,7 @@ func (r *Register) KnownArea(id area.ID) bool {
 func (r *Register) Areas() []AreaEntry {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	all := make([]AreaEntry, 0, len(r.areas))
-	for _, e := range r.areas {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b AreaEntry) int { return cmp.Compare(a.Area.ID, b.Area.ID) })
-	return all
+	return slices.SortedFunc(maps.Values(r.areas), func(a, b AreaEntry) int { return cmp.Compare(a.Area.ID, b.Area.ID) })
 }
 
 // Apply folds an event of the register's streams; any other is passed over.

@@ -24,7 +24,6 @@ type Sorter struct {
 
 	buf  []byte
 	runs []*os.File
-	n    int64
 }
 
 // New makes a sorter for records of size bytes that keeps its runs, of about
@@ -33,9 +32,6 @@ type Sorter struct {
 func New(dir string, size, runBytes int) *Sorter {
 	return &Sorter{dir: dir, size: size, room: max(runBytes/size, 1) * size}
 }
-
-// Len tells how many records were added.
-func (s *Sorter) Len() int64 { return s.n }
 
 // Add takes a copy of a record.
 func (s *Sorter) Add(record []byte) error {
@@ -48,7 +44,6 @@ func (s *Sorter) Add(record []byte) error {
 		}
 	}
 	s.buf = append(s.buf, record...)
-	s.n++
 	return nil
 }
 
