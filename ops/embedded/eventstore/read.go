@@ -81,11 +81,12 @@ type reader struct {
 	left         uint64 // events a plain read may still deliver
 
 	// The current chunk.
-	frames []frame
-	links  []pendingLink
-	bytes  int
-	block  []byte // where frames are encoded; begun anew when it is full
-	size   int    // of the next block
+	frames      []frame // of events and checkpoints
+	links       []pendingLink
+	checkpoints int // among the frames
+	bytes       int
+	block       []byte // where frames are encoded; begun anew when it is full
+	size        int    // of the next block
 }
 
 // pendingLink is a link event whose target is looked up once the scan that
@@ -100,7 +101,7 @@ type pendingLink struct {
 func (r *reader) begin() {
 	r.frames = r.frames[:0]
 	r.links = r.links[:0]
-	r.bytes = 0
+	r.bytes, r.checkpoints = 0, 0
 	r.block = nil
 }
 
@@ -118,7 +119,7 @@ func (r *reader) add(rec *store.Record) bool {
 	} else {
 		r.frames = append(r.frames, r.encode(rec, nil))
 	}
-	return len(r.frames) < r.service.limits.chunkEvents && r.bytes < r.service.limits.chunkBytes
+	return len(r.frames)-r.checkpoints < r.service.limits.chunkEvents && r.bytes < r.service.limits.chunkBytes
 }
 
 // encode appends an answer to the current block. Blocks grow with what the
@@ -156,7 +157,7 @@ func (r *reader) flush() error {
 			return err
 		}
 	}
-	r.service.metrics.eventsRead.Add(float64(len(r.frames)))
+	r.service.metrics.eventsRead.Add(float64(len(r.frames) - r.checkpoints))
 	r.service.metrics.bytesRead.Add(float64(r.bytes))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 
@@ -181,13 +182,12 @@ func (r *reader) subscribeAll(o *streams.ReadReq_Options_AllOptions) error {
 	}
 }
 
-// allChunk sends what fits into one chunk. With a filter it ends a chunk at
-// each checkpoint.
+// allChunk sends what fits into one chunk, checkpoints among the events.
 func (r *reader) allChunk(next *uint64, unmarked *int) (atEnd bool, err error) {
 	r.begin()
 	atEnd = true
-	mark := false
 	looked := 0
+	var failed error
 	err = r.service.store.ScanAll(*next, false, func(rec *store.Record) bool {
 		*next = rec.Position + 1
 		looked++
@@ -199,30 +199,41 @@ func (r *reader) allChunk(next *uint64, unmarked *int) (atEnd bool, err error) {
 			*unmarked++
 			if *unmarked >= r.filter.checkpointEvery {
 				*unmarked = 0
-				mark = true
+				failed = r.mark(rec.Position)
 			}
 		}
-		atEnd = room && !mark && looked < r.service.limits.chunkEvents*scanFactor
+		atEnd = room && failed == nil && looked < r.service.limits.chunkEvents*scanFactor
 		return atEnd
 	})
-	if err != nil {
+	if err := errors.Join(err, failed); err != nil {
 		return false, err
 	}
-	if err := r.flush(); err != nil {
-		return false, err
-	}
-	if mark {
-		return atEnd, r.checkpoint(*next - 1)
-	}
-	return atEnd, nil
+	return atEnd, r.flush()
 }
 
 // scanFactor times a chunk's events are looked at in one go when a filter
 // lets few of them through.
 const scanFactor = 16
 
+// mark adds a checkpoint to the chunk. Chunks of its own for every few dozen
+// events would cost more than the events.
+func (r *reader) mark(position uint64) error {
+	text, err := proto.Marshal(checkpointAt(position))
+	if err != nil {
+		return fmt.Errorf("encode a checkpoint: %w", err)
+	}
+	r.frames = append(r.frames, text)
+	r.checkpoints++
+	return nil
+}
+
+// checkpoint tells the client now that all up to a position was looked at.
 func (r *reader) checkpoint(position uint64) error {
-	return r.call.Send(&streams.ReadResp{Content: &streams.ReadResp_Checkpoint_{
+	return r.call.Send(checkpointAt(position))
+}
+
+func checkpointAt(position uint64) *streams.ReadResp {
+	return &streams.ReadResp{Content: &streams.ReadResp_Checkpoint_{
 		Checkpoint: &streams.ReadResp_Checkpoint{CommitPosition: position, PreparePosition: position},
-	}})
+	}}
 }

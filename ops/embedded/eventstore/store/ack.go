@@ -8,7 +8,7 @@ import (
 // acknowledge waits for each group's sync, in order, then shows its events to
 // readers and answers its requests. After the first failure it answers all
 // that follows with an unknown outcome, since those groups rest on it.
-func (s *Store) acknowledge(groups <-chan *group, broken chan<- error) {
+func (s *Store) acknowledge(groups <-chan *group, under *syncs, broken chan<- error) {
 	var failed error
 	for g := range groups {
 		if failed == nil {
@@ -19,6 +19,7 @@ func (s *Store) acknowledge(groups <-chan *group, broken chan<- error) {
 			// Already handed to an engine that lost its log; its memory goes with it.
 			g.batch = nil
 		}
+		under.end()
 		for _, r := range g.requests {
 			if failed != nil && r.err == nil {
 				r.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, failed)

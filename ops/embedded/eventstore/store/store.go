@@ -292,7 +292,7 @@ func (s *Store) options() *pebble.Options {
 		o.Levels[i].BlockSize = 32 << 10
 		o.Levels[i].IndexBlockSize = 64 << 10
 	}
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionGood })
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	for i := range o.TargetFileSizes {
 		o.TargetFileSizes[i] = 16 << 20
 	}

@@ -16,6 +16,7 @@ const (
 	maxGroupEvents  = 1 << 14
 	maxGroupBytes   = 8 << 20
 	groupsInFlight  = 64
+	smallGroupBytes = 64 << 10 // below it a group waits for the sync under way
 	cachedStreams   = 1 << 15
 	recoverInterval = 250 * time.Millisecond
 	preloadBytes    = 16 << 20
@@ -31,6 +32,7 @@ type writer struct {
 	cache  *streamCache
 	recent *recentIDs
 	held   *request // taken from the queue, and for the next group
+	syncs  *syncs   // groups on their way to the disk
 
 	position uint64 // of the last event written, durable or not
 	number   uint64 // of the last stream created
@@ -52,7 +54,7 @@ func newWriter(s *Store, db *pebble.DB) (*writer, error) {
 	if err := checkFormat(db); err != nil {
 		return nil, err
 	}
-	w := &writer{store: s, db: db, cache: newStreamCache(cachedStreams), recent: newRecentIDs(s.cfg.RecentEvents)}
+	w := &writer{store: s, db: db, cache: newStreamCache(cachedStreams), recent: newRecentIDs(s.cfg.RecentEvents), syncs: newSyncs()}
 	if err := w.loadLastNumber(); err != nil {
 		return nil, err
 	}
@@ -187,7 +189,7 @@ func (w *writer) serve(ctx context.Context) error {
 	acked := make(chan struct{})
 	go func() {
 		defer close(acked)
-		w.store.acknowledge(groups, broken)
+		w.store.acknowledge(groups, w.syncs, broken)
 	}()
 	err := w.decideGroups(ctx, groups, broken)
 	close(groups)
@@ -222,6 +224,7 @@ func (w *writer) decideGroups(ctx context.Context, groups chan<- *group, broken 
 		}
 		g := w.collect(first)
 		w.commit(g)
+		w.syncs.begin()
 		select {
 		case groups <- g:
 		case <-w.store.failure.ch:
@@ -236,18 +239,20 @@ func (w *writer) collect(first *request) *group {
 	g.requests[0] = first
 	events, size := len(first.events), first.bytes
 	for events < maxGroupEvents && size < maxGroupBytes {
-		select {
-		case r := <-w.store.queue:
-			if events+len(r.events) > maxGroupEvents {
-				w.held = r
-				return g
-			}
-			g.requests = append(g.requests, r)
-			events += len(r.events)
-			size += r.bytes
-		default:
+		r := w.poll()
+		if r == nil && size < smallGroupBytes {
+			r = w.linger()
+		}
+		if r == nil {
 			return g
 		}
+		if events+len(r.events) > maxGroupEvents {
+			w.held = r
+			return g
+		}
+		g.requests = append(g.requests, r)
+		events += len(r.events)
+		size += r.bytes
 	}
 	return g
 }
