@@ -3,6 +3,7 @@ package balance
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -171,8 +172,8 @@ func (r Result) Sum(terms []Coefficient) (value, variance float64, known bool) {
 			rows[f.component][k] += t.Factor * x
 		}
 	}
-	for _, row := range rows {
-		variance += squares(row)
+	for _, c := range slices.Sorted(maps.Keys(rows)) {
+		variance += squares(rows[c])
 	}
 	if !known {
 		return 0, 0, false
