@@ -78,16 +78,7 @@ func (s *Service) SubmitAtomic(ctx context.Context, items []Item) []Result {
 	}
 	slices.SortFunc(g.tasks, func(a, b *task) int { return slices.Compare(a.key[:], b.key[:]) })
 	s.dispatch([]*task{g.lead})
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		for i := range tasks {
-			if tasks[i].abandon() {
-				c.set(i, Result{Err: ctx.Err()}, s.metrics)
-			}
-		}
-		<-c.done
-	}
+	s.await(ctx, c, tasks)
 	return results
 }
 

@@ -107,6 +107,13 @@ func (s *Service) Submit(ctx context.Context, items []Item) []Result {
 		turns = append(turns, t)
 	}
 	s.request(turns)
+	s.await(ctx, c, tasks)
+	return results
+}
+
+// await waits until every task of a call has its result. When ctx ends, those
+// that nobody has begun end with its error; the others are waited for.
+func (s *Service) await(ctx context.Context, c *call, tasks []task) {
 	select {
 	case <-c.done:
 	case <-ctx.Done():
@@ -117,7 +124,6 @@ func (s *Service) Submit(ctx context.Context, items []Item) []Result {
 		}
 		<-c.done
 	}
-	return results
 }
 
 // admit waits until the service is ready and finds room for n items.
