@@ -2,8 +2,10 @@
 // was given: one error type with a kind, and violations that name the field,
 // the rule and the value.
 //
-// Users see kind and violations; operators see the wrapped cause. The mapping
-// of kinds to HTTP answers stands in one table, in ingest/httpapi.
+// It promises that users see kind and violations, with values cut to what a
+// report can hold, and that operators see the wrapped cause. It leaves out the
+// rules themselves (package flow) and what answers over HTTP the kinds get
+// (one table, in ingest/httpapi).
 package fault
 
 import (

@@ -1,8 +1,11 @@
 // Package flow is the vocabulary of material flow: the kinds of fact that a
 // facility reports, their fields, and the rules they must obey.
 //
-// Facts here are what the program works with. What is written to the log are
-// the frozen payloads of package event, which translates both ways.
+// It promises that a fact without violations is one that package event can
+// write, and that every rule has an id of its own with a sentence in English
+// and Danish. Facts here are what the program works with; what is written to
+// the log are the frozen payloads of package event, which translates both
+// ways. It leaves out what a ledger holds already (package ledger).
 package flow
 
 import (

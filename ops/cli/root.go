@@ -3,7 +3,8 @@
 //
 // It promises an exit code of 0 when what was asked is done, 78 when the
 // configuration or the surroundings are wrong and nothing was started, 2 when
-// the command line is wrong, and 1 for everything else.
+// the command line is wrong, and 1 for everything else. It leaves out what
+// the parts do: a command that talks to a server says only what it answered.
 package cli
 
 import (
