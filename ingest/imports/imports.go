@@ -11,6 +11,8 @@
 //   - a changed keyless file counts nothing twice: rows that are new are held
 //     back while recorded rows are missing, unless replacement is asked for
 //     with a reason (docs/adr/0011-changed-keyless-files.md);
+//   - a dry run judges every row and changes nothing;
+//   - the sender gets the file itself back, with the results beside its rows;
 //   - memory stays flat whatever the size of the file, and the spool has
 //     limits.
 //
@@ -29,6 +31,8 @@ import (
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
 	"github.com/stofstrom/stofstrom/domain/facility"
+	"github.com/stofstrom/stofstrom/domain/flow"
+	"github.com/stofstrom/stofstrom/ingest/index"
 	"github.com/stofstrom/stofstrom/ingest/intake"
 	"github.com/stofstrom/stofstrom/ingest/profile"
 	"github.com/stofstrom/stofstrom/ingest/register"
@@ -80,13 +84,17 @@ type Intake interface {
 	Submit(ctx context.Context, items []intake.Item) []intake.Result
 	// Scope yields the live identities of a reporter and source.
 	Scope(ctx context.Context, reporter, source string) iter.Seq2[intake.Live, error]
+	// Lookup tells where an identity stands.
+	Lookup(ctx context.Context, id flow.Identity) (entry index.Entry, found bool, err error)
 }
 
 // Register is where the facilities and areas of a file are made known.
 // *register.Register is one.
 type Register interface {
 	Facility(id facility.ID) (register.FacilityEntry, bool)
+	Area(id area.ID) (register.AreaEntry, bool)
 	KnownArea(id area.ID) bool
+	KnownFacility(id facility.ID) bool
 	PutFacilities(ctx context.Context, all []facility.Facility, source register.Source, meta event.Meta) []register.Outcome
 	PutAreas(ctx context.Context, all []area.Area, source register.Source, meta event.Meta) []register.Outcome
 }

@@ -50,6 +50,7 @@ type Request struct {
 	Parameters map[string]string
 	FileName   string // as the sender calls it; for people
 	Replace    bool   // recorded rows that the file lacks are cancelled or corrected
+	DryRun     bool   // nothing is recorded: the report says what would be
 	Reason     string // required with Replace
 	Actor      string // who sends it; recorded with every event
 }
@@ -63,6 +64,7 @@ type Job struct {
 	Bytes      int64             `json:"bytes"`  // as sent
 	SHA256     string            `json:"sha256"` // of the bytes as sent, hex
 	Replace    bool              `json:"replace"`
+	DryRun     bool              `json:"dry_run,omitempty"` // nothing is recorded: the report says what would be
 	Reason     string            `json:"reason,omitempty"`
 	Actor      string            `json:"actor"`
 

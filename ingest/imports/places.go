@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/event"
@@ -32,7 +33,13 @@ func (p *places) add(row profile.Row) {
 // register makes them known, and forgets them. What the register refuses for
 // good is kept by facility: the rows of such a facility are refused with the
 // same reason.
+//
+// A dry run keeps them to itself.
 func (r *run) register(ctx context.Context, p *places) error {
+	if r.trial != nil {
+		r.trial.name(p)
+		return nil
+	}
 	source := register.Source{Kind: register.File, Name: r.bound.Source()}
 	meta := r.meta(0)
 	err := r.patiently(ctx, "register areas and facilities", func() error {
@@ -87,21 +94,43 @@ func outcome(all []register.Outcome) (refused map[int]*fault.Fault, err error) {
 // errorsOf tells which rules a fact breaks, by the same catalogue and register
 // that intake uses; warnings are left out.
 func (r *run) errorsOf(f flow.Fact) []fault.Violation {
-	if refused := r.refused[f.Facility]; refused != nil {
-		return refused.Violations
-	}
-	known := flow.Context{Now: r.m.deps.Now(), KnownArea: r.m.deps.Register.KnownArea}
-	if entry, ok := r.m.deps.Register.Facility(f.Facility); ok {
-		known.Facility, known.Location = &entry.Facility, entry.Location
-	}
 	f.Identity.ExternalID = "0" // of keyless rows it is not known yet, and always well-formed
-	var errs []fault.Violation
+	errs, _ := r.check(f)
+	return errs
+}
+
+// check tells which rules of the catalogue a fact breaks.
+func (r *run) check(f flow.Fact) (errs, warnings []fault.Violation) {
+	if refused := r.refused[f.Facility]; refused != nil {
+		return refused.Violations, nil
+	}
+	reg := r.m.deps.Register
+	known := flow.Context{Now: r.m.deps.Now(), KnownArea: reg.KnownArea, KnownFacility: reg.KnownFacility}
+	if r.trial != nil {
+		known.KnownArea, known.KnownFacility = r.trial.knownArea, r.trial.knownFacility
+	}
+	known.Facility, known.Location = r.facility(f.Facility)
 	for _, v := range flow.Check(f, known) {
 		if v.Severity == fault.Error {
 			errs = append(errs, v)
+		} else {
+			warnings = append(warnings, v)
 		}
 	}
-	return errs
+	return errs, warnings
+}
+
+// facility is an entry of the register, or what a dry run would register.
+func (r *run) facility(id facility.ID) (*facility.Facility, *time.Location) {
+	if entry, ok := r.m.deps.Register.Facility(id); ok {
+		return &entry.Facility, entry.Location
+	}
+	if r.trial != nil {
+		if f, ok := r.trial.facilities[id]; ok {
+			return &f.Facility, f.location
+		}
+	}
+	return nil, nil
 }
 
 // meta is what is recorded beside every event of the job.

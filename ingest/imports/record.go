@@ -155,6 +155,18 @@ func (r *run) feed(ctx context.Context, group *errgroup.Group, batches chan<- *b
 				return err
 			}
 		}
+		if r.trial != nil {
+			if err := r.trial.decide(ctx, b, dec); err != nil {
+				return err
+			}
+			close(b.done)
+			select {
+			case batches <- b:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		}
 		if err := r.declare(rows[len(rows)-1].Line); err != nil {
 			return err
 		}
@@ -408,7 +420,13 @@ func (r *run) lacking(ctx context.Context) error {
 			m := parseMissing(rec)
 			lines = append(lines, Line{Status: LineMissing, ExternalID: m.key.ExternalID(m.ordinal), EventID: uuid.UUID(m.eventID).String()})
 		}
-		if !r.man.Held {
+		switch {
+		case r.man.Held:
+		case r.trial != nil:
+			for i := range lines {
+				lines[i].Status = LineCancelled
+			}
+		default:
 			if err := r.cancel(ctx, lines); err != nil {
 				return err
 			}

@@ -60,18 +60,42 @@ type run struct {
 	ownerMu sync.Mutex // owner is asked by the batches under way
 	window  int        // SubmittedUpTo when this attempt began
 	refused map[facility.ID]*fault.Fault
+	trial   *trial // of a dry run; nil when the file is to be recorded
 }
 
 // counted counts what is read of the file.
 type counted struct {
-	src io.Reader
-	n   *atomic.Int64
+	*io.SectionReader
+	n *atomic.Int64
 }
 
 func (c counted) Read(p []byte) (int, error) {
-	n, err := c.src.Read(p)
+	n, err := c.SectionReader.Read(p)
 	c.n.Add(int64(n))
 	return n, err
+}
+
+// ReadAt is how workbooks are read. Of them, what is read twice counts twice,
+// so that the count ends at the size of the file.
+func (c counted) ReadAt(p []byte, at int64) (int, error) {
+	n, err := c.SectionReader.ReadAt(p, at)
+	if c.n.Add(int64(n)) > c.Size() {
+		c.n.Store(c.Size())
+	}
+	return n, err
+}
+
+// body opens a spooled file so that it can be read in any order.
+func body(dir string) (*os.File, *io.SectionReader, error) {
+	f, err := os.Open(filepath.Join(dir, bodyFile))
+	if err != nil {
+		return nil, nil, fmt.Errorf("open file: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open file: %w", err), f.Close())
+	}
+	return f, io.NewSectionReader(f, 0, info.Size()), nil
 }
 
 // opened is a decoder with the file below it.
@@ -84,12 +108,12 @@ type opened struct {
 func (o *opened) Close() error { return errors.Join(o.Decoder.Close(), o.file.Close()) }
 
 func (r *run) open() (*opened, error) {
-	f, err := os.Open(filepath.Join(r.dir, bodyFile))
+	f, src, err := body(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("open file: %w", err)
+		return nil, err
 	}
 	r.read.Store(0)
-	dec, err := r.bound.Open(counted{src: f, n: &r.read}, r.m.cfg.Limits)
+	dec, err := r.bound.Open(counted{SectionReader: src, n: &r.read}, r.m.cfg.Limits)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -137,6 +161,14 @@ func (r *run) work(ctx context.Context) error {
 	r.window = r.man.SubmittedUpTo
 	r.owner = &owner{streams: r.m.deps.Streams, job: r.id, ledgers: map[string]map[[16]byte]int{}}
 	r.refused = map[facility.ID]*fault.Fault{}
+	r.trial = nil
+	if r.man.DryRun {
+		r.trial = newTrial(r)
+		// What a killed attempt found may not be so any more: it starts again.
+		if err := removeIfThere(filepath.Join(r.dir, reportFile)); err != nil {
+			return fmt.Errorf("start a dry run again: %w", err)
+		}
+	}
 	if err := r.save(func(man *manifest) {
 		man.Status = Running
 		if man.StartedAt == nil {
@@ -149,7 +181,7 @@ func (r *run) work(ctx context.Context) error {
 	if err := r.step(stepStarted); err != nil {
 		return err
 	}
-	if r.man.Phase != Recording {
+	if r.man.Phase != Recording || r.man.DryRun {
 		if r.bound.Keyless() {
 			r.update(func(man *manifest) { man.Phase, man.BytesRead = Comparing, 0 })
 			if err := r.compare(ctx); err != nil {

@@ -96,7 +96,7 @@ func (m *Manager) receive(dir, id string, body io.Reader, req Request, bound *pr
 	}
 	man := &manifest{Job: Job{
 		ID: id, Profile: req.Profile, Parameters: bound.Parameters(), FileName: req.FileName, Bytes: size, SHA256: sum,
-		Replace: req.Replace, Reason: req.Reason, Actor: req.Actor, Status: Queued, CreatedAt: m.deps.Now().UTC(),
+		Replace: req.Replace, DryRun: req.DryRun, Reason: req.Reason, Actor: req.Actor, Status: Queued, CreatedAt: m.deps.Now().UTC(),
 		Counts: map[string]int64{}, Attribution: bound.Profile().Attribution(),
 	}}
 	if err := man.save(dir); err != nil {
@@ -146,11 +146,11 @@ func (m *Manager) spool(path string, body io.Reader) (size int64, sum string, er
 
 // checkHeading refuses a file of another shape before it becomes a job.
 func (m *Manager) checkHeading(path string, bound *profile.Bound) error {
-	f, err := os.Open(path)
+	f, src, err := body(filepath.Dir(path))
 	if err != nil {
-		return fmt.Errorf("open spool file: %w", err)
+		return err
 	}
-	dec, err := bound.Open(f, m.cfg.Limits)
+	dec, err := bound.Open(src, m.cfg.Limits)
 	if err == nil {
 		err = dec.Close()
 	}

@@ -61,6 +61,14 @@ func (b *Bound) Annotate(w io.Writer, src io.Reader, limits Limits, notes Notes)
 	return errors.Join(a.all(), packed.Close())
 }
 
+// ReturnedCharset names the character set that Annotate writes text in.
+func (b *Bound) ReturnedCharset() string {
+	if set := b.profile.doc.Format.Encoding; set != "auto" {
+		return set
+	}
+	return "utf-8"
+}
+
 // annotator copies lines of text with notes behind them.
 type annotator struct {
 	in    *table.Reader

@@ -36,13 +36,19 @@ func IsResult(heading string) bool {
 }
 
 // beginning reads the first bytes of a source that is read in any order.
-func beginning(src sized) ([]byte, error) {
+func beginning(src io.ReaderAt) ([]byte, error) {
 	head := make([]byte, 4)
 	n, err := src.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return head[:n], nil
+}
+
+// IsWorkbook tells whether a file is read as a workbook.
+func IsWorkbook(src io.ReaderAt) (bool, error) {
+	head, err := beginning(src)
+	return sheet.IsWorkbook(head), err
 }
 
 // workbook tells whether a source is a workbook.

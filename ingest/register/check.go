@@ -14,20 +14,31 @@ import (
 
 // checkFacility tells everything that is wrong with an entry.
 func (r *Register) checkFacility(f facility.Facility) []fault.Violation {
-	return append(f.Validate(r.KnownArea), personal("name", f.Name, "locality", f.Locality)...)
+	return CheckFacility(f, r.KnownArea)
+}
+
+// CheckFacility tells why a facility cannot be registered, when so much is
+// known of areas; nothing when it can.
+func CheckFacility(f facility.Facility, knownArea func(area.ID) bool) []fault.Violation {
+	return append(f.Validate(knownArea), personal("name", f.Name, "locality", f.Locality)...)
+}
+
+// CheckArea tells why an area cannot be registered beside others; nothing when
+// it can.
+func CheckArea(a area.Area, lookup func(area.ID) (area.Area, bool)) []fault.Violation {
+	return append(a.Validate(lookup), personal("name", a.Name)...)
 }
 
 // checkArea tells everything that is wrong with an entry. given are the areas
 // of the same call, which may be its parent.
 func (r *Register) checkArea(a area.Area, given map[area.ID]area.Area) []fault.Violation {
-	found := a.Validate(func(id area.ID) (area.Area, bool) {
+	return CheckArea(a, func(id area.ID) (area.Area, bool) {
 		if parent, ok := given[id]; ok {
 			return parent, true
 		}
 		parent, ok := r.Area(id)
 		return parent.Area, ok
 	})
-	return append(found, personal("name", a.Name)...)
 }
 
 // personal tells which of some texts, each behind its field, look as if they
