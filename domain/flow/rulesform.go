@@ -67,6 +67,8 @@ var formRules = []Rule{
 	{area.RuleCentre, fault.Error, "centre", StageForm, "The centre is not a place on the earth in degrees.", "Midtpunktet er ikke et sted på jorden i grader.", srcProject},
 	{"id-differs", fault.Error, "id", StageForm, "The body names another entry than the address.", "Indholdet nævner en anden post end adressen.", srcProject},
 	{"replace-not-keyless", fault.Error, "replace", StageForm, "Only a file without ids of its own is replaced as a whole.", "Kun en fil uden egne id-er erstattes som helhed.", srcProject},
+	{"idempotency-key-malformed", fault.Error, "Idempotency-Key", StageForm, "The Idempotency-Key is empty, too long, given twice, or not plain ASCII.", "Idempotency-Key er tom, for lang, angivet to gange eller ikke ren ASCII.", srcProject},
+	{"idempotency-key-reused", fault.Error, "Idempotency-Key", StageForm, "The Idempotency-Key was used for another request.", "Idempotency-Key er brugt til en anden forespørgsel.", srcProject},
 	{"atomic-one-ledger", fault.Error, "events", StageForm, "What is to be recorded together belongs in more than one ledger.", "Det, der skal registreres samlet, hører til i mere end ét regnskab.", srcProject},
 	{"atomic-identity-twice", fault.Error, "id", StageForm, "Two events that are to be recorded together have the same identity.", "To hændelser, der skal registreres samlet, har samme identitet.", srcProject},
 	{"reason-without-replace", fault.Error, "reason", StageForm, "A reason is given, but nothing is to be replaced.", "Der er givet en begrundelse, men intet skal erstattes.", srcProject},

@@ -6,7 +6,8 @@
 //   - a 200 or 201 means durable: the event is fsynced in the log before the
 //     answer leaves; a 202 means that a file is fsynced and its job ends by
 //     itself;
-//   - every request may be repeated: what is recorded already is answered so;
+//   - every request may be repeated: what is recorded already is answered so,
+//     and under an Idempotency-Key the very same answer comes again;
 //   - a refusal is a problem document (RFC 9457) whose violations name line,
 //     field, rule and value, and one table maps kinds of failure to statuses;
 //   - streams of lines are answered line by line, in order, in flat memory;
@@ -58,6 +59,7 @@ type Config struct {
 	IdleTimeout   time.Duration // without a byte of a stream or a file read or written; 1 min
 	SubmitTimeout time.Duration // for recording one request or one part of a stream; 30 s
 	MaxAreas      int           // areas in one request; 10,000
+	MaxKeptBytes  int           // of an answer that is kept under an Idempotency-Key; 4 MiB
 
 	// SingleUser: nobody is asked who they are, and only loopback names, and
 	// those of Hosts, reach the handler.
@@ -73,6 +75,7 @@ func (c Config) orDefaults() Config {
 	setDefault(&c.IdleTimeout, time.Minute)
 	setDefault(&c.SubmitTimeout, 30*time.Second)
 	setDefault(&c.MaxAreas, 10_000)
+	setDefault(&c.MaxKeptBytes, 4<<20)
 	return c
 }
 
@@ -125,6 +128,7 @@ type Deps struct {
 	Imports  Imports
 	Register Register
 	Streams  Streams
+	Answers  Answers
 	Registry prometheus.Registerer
 	Logger   *slog.Logger
 	// Actor tells who makes a request: the id of a key. Nil: "single-user".

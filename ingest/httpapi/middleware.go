@@ -151,7 +151,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(out, r, h.noRoute(out, r))
 		return
 	}
-	h.mux.ServeHTTP(out, r)
+	h.serve(out, r)
 }
 
 // writeBy sets the time until which the answer can be written; the zero time

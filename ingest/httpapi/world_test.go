@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/stofstrom/stofstrom/domain/eventlog/memory"
+	"github.com/stofstrom/stofstrom/ingest/answers"
 	"github.com/stofstrom/stofstrom/ingest/imports"
 	"github.com/stofstrom/stofstrom/ingest/index"
 	"github.com/stofstrom/stofstrom/ingest/intake"
@@ -55,7 +56,9 @@ func newWorld(t testing.TB, cfg Config, change func(*Deps)) *world {
 	go func() { ended <- service.Run(ctx) }()
 	go func() { ended <- w.imports.Run(ctx) }()
 	<-service.Ready()
-	deps := Deps{Intake: service, Imports: w.imports, Register: reg, Streams: log, Registry: w.registry}
+	kept, err := answers.Open(answers.Config{Dir: t.TempDir(), Now: clock})
+	require.NoError(t, err)
+	deps := Deps{Answers: kept, Intake: service, Imports: w.imports, Register: reg, Streams: log, Registry: w.registry}
 	if change != nil {
 		change(&deps)
 	}
@@ -67,6 +70,7 @@ func newWorld(t testing.TB, cfg Config, change func(*Deps)) *world {
 		require.NoError(t, <-ended)
 		require.NoError(t, <-ended)
 		require.NoError(t, ix.Close())
+		require.NoError(t, kept.Close())
 	})
 	return w
 }
