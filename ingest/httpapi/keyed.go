@@ -27,8 +27,8 @@ const maxKeyBytes = 200
 
 // Rules of the Idempotency-Key.
 const (
-	ruleKeyMalformed = "idempotency-key-malformed"
-	ruleKeyReused    = "idempotency-key-reused"
+	RuleKeyMalformed = "idempotency-key-malformed"
+	RuleKeyReused    = "idempotency-key-reused"
 )
 
 // keptHeaders are those of an answer that are kept with it.
@@ -44,7 +44,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 	key := given[0]
 	if len(given) > 1 || key == "" || len(key) > maxKeyBytes || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return "", &fault.Fault{Kind: fault.Invalid, Detail: "the Idempotency-Key is not accepted", Violations: []fault.Violation{
-			flow.Violates(ruleKeyMalformed, "Idempotency-Key", strings.Join(given, ", "), fmt.Sprintf("It may have at most %d characters.", maxKeyBytes))}}
+			flow.Violates(RuleKeyMalformed, "Idempotency-Key", strings.Join(given, ", "), fmt.Sprintf("It may have at most %d characters.", maxKeyBytes))}}
 	}
 	return key, nil
 }
@@ -143,7 +143,7 @@ func (h *Handler) serveTurn(w http.ResponseWriter, r *http.Request, turn *answer
 func (h *Handler) again(w http.ResponseWriter, r *http.Request, before *answers.Answer) error {
 	reused := func(what string) error {
 		return &fault.Fault{Kind: fault.Invalid, Detail: "the Idempotency-Key was used for another request", Violations: []fault.Violation{
-			flow.Violates(ruleKeyReused, "Idempotency-Key", r.Header.Get("Idempotency-Key"), what)}}
+			flow.Violates(RuleKeyReused, "Idempotency-Key", r.Header.Get("Idempotency-Key"), what)}}
 	}
 	if before.Request != requested(r) {
 		return reused("Route, parameters or content type differ.")

@@ -60,13 +60,13 @@ func TestErrAKeyIsBoundToItsRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			status, _, body := w.do(http.MethodPost, c.path, keyedHeader("k", c.media), strings.NewReader(c.body))
 			require.Equal(t, http.StatusUnprocessableEntity, status)
-			require.Contains(t, body, ruleKeyReused)
+			require.Contains(t, body, RuleKeyReused)
 		})
 	}
 	for _, bad := range []string{strings.Repeat("x", maxKeyBytes+1), "æ"} {
 		status, _, body := w.do(http.MethodPost, "/v1/events", keyedHeader(bad, single), strings.NewReader(load("1", "7")))
 		require.Equal(t, http.StatusUnprocessableEntity, status)
-		require.Contains(t, body, ruleKeyMalformed)
+		require.Contains(t, body, RuleKeyMalformed)
 	}
 }
 

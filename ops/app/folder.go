@@ -22,6 +22,7 @@ import (
 //	log/                 embedded event log
 //	clickhouse/          embedded ClickHouse
 //	index/               identity index, disposable
+//	answers/             answers to requests with an Idempotency-Key
 //	imports/             spooled files, jobs and their reports
 //	address-*            addresses chosen for auto
 //	control.sock         where other commands ask the running program

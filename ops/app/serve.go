@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/stofstrom/stofstrom/ingest/answers"
 	"github.com/stofstrom/stofstrom/ingest/imports"
 	"github.com/stofstrom/stofstrom/ops/config"
 	"github.com/stofstrom/stofstrom/ops/telemetry"
@@ -23,6 +24,7 @@ type program struct {
 	db      *tables.DB
 	writing writing
 	imports *imports.Manager
+	answers *answers.Store
 	runner  *runner.Runner
 }
 
@@ -43,6 +45,7 @@ func Serve(ctx context.Context, cfg *config.Config, deps Deps) error {
 			f.tablesClient(&p.stores, &p.db),
 			f.projector(&p.client, &p.db, &p.runner),
 			f.importing(&p.client, &p.writing, &p.imports),
+			f.keeping(&p.answers),
 			f.openGate(&p.gate, func() ([]route, error) {
 				out, err := f.questions(p.db)
 				return []route{f.reporting(p), out}, err
@@ -64,6 +67,7 @@ func Ingest(ctx context.Context, cfg *config.Config, deps Deps) error {
 			f.logClient(&p.stores, &p.client),
 			f.writePath(&p.client, &p.writing),
 			f.importing(&p.client, &p.writing, &p.imports),
+			f.keeping(&p.answers),
 			f.openGate(&p.gate, func() ([]route, error) {
 				return []route{f.reporting(p)}, nil
 			}),

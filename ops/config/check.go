@@ -113,6 +113,10 @@ func (l *Loaded) check(c *Config, groups Group) Problems {
 		between("import-max", c.ImportMaxMiB, 1, 1<<20)
 		between("events-max", c.EventsMaxMiB, 1, 4096)
 		between("appends-parallel", c.AppendsParallel, 1, 1024)
+		between("answers-max", c.AnswersMaxMiB, 1, 1<<20)
+		if c.AnswersKeep <= 0 {
+			add("answers-keep", "a duration above zero is wanted")
+		}
 	}
 	if has(Projector) {
 		between("flush-rows", c.FlushRows, 1_000, 1_000_000)

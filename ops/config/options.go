@@ -33,6 +33,8 @@ type Config struct {
 	ImportMaxMiB    int
 	EventsMaxMiB    int
 	AppendsParallel int
+	AnswersKeep     time.Duration
+	AnswersMaxMiB   int
 
 	ResearcherPasswordFile string
 	QueryMaxSeconds        int
@@ -107,6 +109,8 @@ func Flags(fs *pflag.FlagSet, groups Group) *Config {
 		fs.IntVar(&c.LedgerCacheMiB, "ledger-cache", 256, "`MiB` of folded ledgers kept in memory")
 		fs.IntVar(&c.ImportMaxMiB, "import-max", 2048, "`MiB` an imported file may have, unpacked")
 		fs.IntVar(&c.EventsMaxMiB, "events-max", 64, "`MiB` a request with events may have, unpacked; streams of lines have no such limit")
+		fs.DurationVar(&c.AnswersKeep, "answers-keep", 24*time.Hour, "`time` for which the same answer is given to a request with the same Idempotency-Key")
+		fs.IntVar(&c.AnswersMaxMiB, "answers-max", 256, "`MiB` of answers kept for requests with an Idempotency-Key; the oldest go first")
 		fs.IntVar(&c.AppendsParallel, "appends-parallel", 64, "`ledgers` that are appended to at the same time")
 	}
 	if has(Projector) {
