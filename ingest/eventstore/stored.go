@@ -78,6 +78,15 @@ func (l *Log) StoredBackwards(ctx context.Context) iter.Seq2[Stored, error] {
 	}
 }
 
+// StoredEnd is the position of the log's last event, whatever its type; the
+// start for a log without events.
+func (l *Log) StoredEnd(ctx context.Context) (eventlog.Position, error) {
+	for e, err := range l.StoredBackwards(ctx) {
+		return e.Position, err
+	}
+	return eventlog.Position{}, nil
+}
+
 // AppendCopies appends events of another log, with their ids, types, data and
 // metadata, and with where they come from. It keeps to the contract of Append.
 func (l *Log) AppendCopies(ctx context.Context, stream string, expected eventlog.Expected, events []Stored) (eventlog.Appended, error) {

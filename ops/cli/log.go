@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,7 +35,7 @@ func logCommand(s streams) *cobra.Command {
 		},
 		Args: cobra.ArbitraryArgs,
 	}
-	cmd.AddCommand(logCopyCommand(s))
+	cmd.AddCommand(logCopyCommand(s), logExportCommand(s), logImportCommand(s))
 	return cmd
 }
 
@@ -47,10 +48,58 @@ func logCopyCommand(s streams) *cobra.Command {
 		Example: `  stofstrom log copy --from 'esdb://127.0.0.1:2113?tls=false' --to 'esdb://admin:…@log.example:2113' --verify`,
 		Args:    noArguments,
 	}
-	read := configured(cmd, config.LogCopy)
-	verify := cmd.Flags().Bool("verify", false, "compare both logs afterwards, event by event")
+	verify := verifyFlag(cmd)
+	carrying(s, cmd, config.LogCopy, func(ctx context.Context, c *config.Config, deps app.Deps, _ []string, progress app.ShowProgress) error {
+		return app.CopyLog(ctx, c, deps, *verify, progress)
+	})
+	return cmd
+}
+
+func logExportCommand(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "export FILE",
+		Short:   "Write a whole event log to a new file: JSON lines, packed with zstd, with checksum",
+		Example: `  stofstrom log export --from 'esdb://127.0.0.1:2113?tls=false' log.ndjson.zst`,
+		Args:    oneFile,
+	}
+	carrying(s, cmd, config.LogExport, func(ctx context.Context, c *config.Config, deps app.Deps, files []string, progress app.ShowProgress) error {
+		return app.ExportLog(ctx, c, deps, files[0], progress)
+	})
+	return cmd
+}
+
+func logImportCommand(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Copy a log file to an empty event log; goes on where a cut-off import ended",
+		Long: "Checks the whole file, then copies it to the empty log --to, as log copy does. Run it again after a kill or a\n" +
+			"lost connection: it goes on where the target ends.",
+		Example: `  stofstrom log import --to 'esdb://127.0.0.1:2113?tls=false' log.ndjson.zst --verify`,
+		Args:    oneFile,
+	}
+	verify := verifyFlag(cmd)
+	carrying(s, cmd, config.LogImport, func(ctx context.Context, c *config.Config, deps app.Deps, files []string, progress app.ShowProgress) error {
+		return app.ImportLog(ctx, c, deps, files[0], *verify, progress)
+	})
+	return cmd
+}
+
+func oneFile(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError{fmt.Errorf("%s takes one file, got %d", cmd.Name(), len(args))}
+	}
+	return nil
+}
+
+func verifyFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("verify", false, "compare source and target afterwards, event by event")
+}
+
+// carrying makes a command that carries a log and shows how far it is.
+func carrying(s streams, cmd *cobra.Command, groups config.Group, do func(context.Context, *config.Config, app.Deps, []string, app.ShowProgress) error) {
+	read := configured(cmd, groups)
 	bar := cmd.Flags().Bool("progress", isTerminal(s.err), "show a progress bar instead of log lines")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, _, err := read()
 		if err != nil {
 			return err
@@ -59,15 +108,13 @@ func logCopyCommand(s streams) *cobra.Command {
 		if err != nil {
 			return configError{err}
 		}
-		progress := func(what string) (func(logcopy.Progress), func()) {
+		return do(cmd.Context(), c, app.Deps{Logger: logger, Out: s.out}, args, func(what string) (func(logcopy.Progress), func()) {
 			if *bar {
 				return progressBar(s.err, what)
 			}
 			return progressLines(logger, what)
-		}
-		return app.CopyLog(cmd.Context(), c, app.Deps{Logger: logger, Out: s.out}, *verify, progress)
+		})
 	}
-	return cmd
 }
 
 // pace is how fast a copy is and how long it still takes. Positions are what

@@ -57,13 +57,17 @@ func (l *Loaded) check(c *Config, groups Group) Problems {
 			add("start-timeout", "a duration above zero is wanted")
 		}
 	}
-	if has(Carry) {
-		for _, l := range []struct{ key, conn string }{{"from", c.CopyFrom}, {"to", c.CopyTo}} {
-			if l.conn == "" {
-				add(l.key, "the connection string of a log is wanted")
-			} else if detail := schemeProblem(l.conn, logSchemes...); detail != "" {
-				add(l.key, "%s", detail)
-			}
+	for _, l := range []struct {
+		group     Group
+		key, conn string
+	}{{CarryFrom, "from", c.CopyFrom}, {CarryTo, "to", c.CopyTo}} {
+		if !has(l.group) {
+			continue
+		}
+		if l.conn == "" {
+			add(l.key, "the connection string of a log is wanted")
+		} else if detail := schemeProblem(l.conn, logSchemes...); detail != "" {
+			add(l.key, "%s", detail)
 		}
 	}
 	if has(Stores) {
@@ -248,5 +252,7 @@ const (
 	ClickHouse = Common | Tables
 	Verify     = Common | Stores | LogNode | Tables
 	Backup     = Common
-	LogCopy    = Carry
+	LogCopy    = CarryFrom | CarryTo
+	LogExport  = CarryFrom
+	LogImport  = CarryTo
 )

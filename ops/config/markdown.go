@@ -30,7 +30,7 @@ all errors at once.
 		groups Group
 	}{
 		{"serve", Serve}, {"ingest", Ingest}, {"project", Project}, {"eventstore", EventStore}, {"clickhouse", ClickHouse}, {"verify", Verify},
-		{"eventstore backup", Backup}, {"eventstore restore", Backup}, {"log copy", LogCopy},
+		{"eventstore backup", Backup}, {"eventstore restore", Backup}, {"log copy", LogCopy}, {"log export", LogExport}, {"log import", LogImport},
 	}
 	all := pflag.NewFlagSet("all", pflag.ContinueOnError)
 	Flags(all, ^Group(0))

@@ -63,7 +63,8 @@ const (
 	LogNode                     // serve, eventstore
 	Tables                      // serve, clickhouse
 	Demo                        // serve
-	Carry                       // log copy
+	CarryFrom                   // log copy, log export
+	CarryTo                     // log copy, log import
 )
 
 // Auto asks for a listening address that is chosen at the first start and
@@ -117,8 +118,10 @@ func Flags(fs *pflag.FlagSet, groups Group) *Config {
 		fs.IntVar(&c.FlushRows, "flush-rows", 50_000, "`rows` after which the projector writes")
 		fs.DurationVar(&c.FlushInterval, "flush-interval", 500*time.Millisecond, "`time` after which the projector writes what it has")
 	}
-	if has(Carry) {
+	if has(CarryFrom) {
 		fs.StringVar(&c.CopyFrom, "from", "", "connection `string` of the log that is copied (esdb://… or esdb+discover://…)")
+	}
+	if has(CarryTo) {
 		fs.StringVar(&c.CopyTo, "to", "", "connection `string` of the empty log, or the begun copy, that it is copied to")
 	}
 	if has(Demo) {

@@ -1,5 +1,6 @@
 // Package logcopy carries a log from one server to another through the
-// official client: event by event, in the order of the whole log.
+// official client, or by way of a file: event by event, in the order of the
+// whole log.
 //
 // It promises that the target is, at every moment, an exact beginning of the
 // source: same order, same streams and revisions, same ids, types, data and
@@ -66,9 +67,20 @@ type Progress struct {
 	End    eventlog.Position // where it ends: the end of the source as it was when the run began
 }
 
+// Source is where events are copied from: a log, or a file of one. Both
+// methods may be called any number of times.
+type Source interface {
+	// Stored yields every event from the position on, the one that stands
+	// there included.
+	Stored(ctx context.Context, from eventlog.Position) iter.Seq2[eventstore.Stored, error]
+	// StoredEnd is the position of the last event, the start without one.
+	StoredEnd(ctx context.Context) (eventlog.Position, error)
+}
+
 // Copier copies one log. It is for one goroutine.
 type Copier struct {
-	from, to *eventstore.Log
+	from     Source
+	to       *eventstore.Log
 	progress func(Progress)
 
 	state Progress
@@ -77,7 +89,7 @@ type Copier struct {
 }
 
 // New makes a Copier. progress is called after every append; it may be nil.
-func New(from, to *eventstore.Log, progress func(Progress)) *Copier {
+func New(from Source, to *eventstore.Log, progress func(Progress)) *Copier {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
@@ -134,13 +146,11 @@ func explain(wrong *eventlog.WrongRevision, err error) error {
 
 // end is where the source ends now. The start for one without events.
 func (c *Copier) end(ctx context.Context) (eventlog.Position, error) {
-	for e, err := range c.from.StoredBackwards(ctx) {
-		if err != nil {
-			return eventlog.Position{}, fmt.Errorf("source: %w", err)
-		}
-		return e.Position, nil
+	end, err := c.from.StoredEnd(ctx)
+	if err != nil {
+		return end, fmt.Errorf("source: %w", err)
 	}
-	return eventlog.Position{}, nil
+	return end, nil
 }
 
 // copied is the position in the source of the last event that is in the
