@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,6 +57,14 @@ func requireSameEvents(t testing.TB, want, got []eventlog.Recorded) {
 			require.Equal(t, w, g, "event %d", i)
 		}
 	}
+}
+
+// digestIn finds the digest that a command printed.
+func digestIn(t testing.TB, out string) string {
+	t.Helper()
+	found := regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindString(out)
+	require.NotEmpty(t, found, out)
+	return found
 }
 
 // answers are the rows and totals by every dimension, as they are sent.
@@ -114,6 +123,28 @@ func TestACopiedLogGivesTheSameAnswers(t *testing.T) {
 	require.Contains(t, out, "went on after ")
 	require.Regexp(t, `(?m)^verified \d+ events, no difference, sha256:[0-9a-f]{64}$`, out)
 	requireSameEvents(t, want, allEvents(t, b))
+
+	t.Run("and by way of a file", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "log.ndjson.zst")
+		code, exported, errOut := run(t, "log", "export", "--from", from, file)
+		require.Zero(t, code, errOut)
+		_, third := startLog(t, t.TempDir())
+		importing := start(t, "log", "import", "--to", third, file)
+		eventually(t, "an import that has begun", func() bool {
+			at, err := reader(t, third).End(t.Context())
+			require.NoError(t, err)
+			return !at.IsStart()
+		})
+		importing.kill()
+		code, imported, errOut := run(t, "log", "import", "--to", third, file, "--verify")
+		require.Zero(t, code, errOut)
+		require.Contains(t, imported, "went on after ")
+		require.Equal(t, digestIn(t, out), digestIn(t, exported))
+		require.Equal(t, digestIn(t, out), digestIn(t, imported))
+		code, _, errOut = run(t, "log", "export", "--from", from, file)
+		require.Equal(t, exitConfig, code, errOut)
+		require.Contains(t, errOut, "exists")
+	})
 
 	fresh := t.TempDir()
 	other := serve(t, fresh, "--eventstore", to)
