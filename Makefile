@@ -77,7 +77,7 @@ generate: ## write the documents that are made from code
 	go run ./ops/gen
 
 generated-clean: generate
-	@git diff --exit-code -- docs || { echo "generated documents are stale: run make generate and commit"; exit 1; }
+	@git diff --exit-code -- docs && [ -z "$$(git status --porcelain -- docs)" ] || { git status --short -- docs; echo "generated documents are stale: run make generate and commit"; exit 1; }
 
 ci-long: setup build ## the full forms of the suites that CI runs short
 	STOFSTROM_LONG=1 go test -count=1 -timeout 90m ./...

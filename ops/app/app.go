@@ -91,10 +91,15 @@ func lay(cfg *config.Config, deps Deps) (*foundation, error) {
 func listen(ctx context.Context, option, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, surroundings{fmt.Errorf("%s: %s is taken by another program; choose another with --%s: %w", option, address, option, err)}
+		return nil, surroundings{portTaken(option, address)}
 	}
 	if err != nil {
 		return nil, surroundings{fmt.Errorf("%s: %w", option, err)}
 	}
 	return l, nil
+}
+
+// portTaken says which option to change when an address is in use.
+func portTaken(option, address string) error {
+	return fmt.Errorf("the address %s is taken; choose another with --%s", address, option)
 }

@@ -21,8 +21,9 @@ import (
 
 const (
 	// sampleRows is how much of the sample's tables is printed at the start.
-	sampleRows  = 12
-	samplePause = 50 * time.Millisecond
+	sampleRows    = 12
+	samplePause   = 100 * time.Millisecond
+	sampleProfile = "wdi"
 )
 
 // importSample sends the bundled file over HTTP, as anybody would, unless it
@@ -61,7 +62,8 @@ func (f *foundation) sampleDone(ctx context.Context, p *program, sum string) (bo
 		return false, fmt.Errorf("reading the list of imports: %w", err)
 	}
 	for _, job := range list.Imports {
-		if job.SHA256 == sum && job.Status == imports.Done && job.Needs == imports.NeedsNothing {
+		if job.SHA256 == sum && job.Profile == sampleProfile && len(job.Parameters) == 0 &&
+			job.Status == imports.Done && job.Needs == imports.NeedsNothing {
 			return true, nil
 		}
 	}
@@ -70,7 +72,7 @@ func (f *foundation) sampleDone(ctx context.Context, p *program, sum string) (bo
 
 func (f *foundation) sendSample(ctx context.Context, p *program, file []byte) error {
 	fmt.Fprintf(f.deps.Out, "importing %s\n", sample.WDIName)
-	query := url.Values{"profile": {"wdi"}, "file": {sample.WDIName}}
+	query := url.Values{"profile": {sampleProfile}, "file": {sample.WDIName}}
 	body, err := f.request(ctx, http.MethodPost, p.api+"/v1/imports?"+query.Encode(), file)
 	if err != nil {
 		return err

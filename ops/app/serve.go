@@ -155,36 +155,47 @@ func failing(err error) []stage {
 }
 
 // announce is the last stage: it tells people where everything is, and that
-// it is ready. Before that, serve imports its sample.
+// it is ready. Before that, serve imports its sample, however long it takes.
 func (f *foundation) announce(p *program, sample bool) stage {
-	return stage{name: "sample", start: func(ctx context.Context) (running, error) {
-		if sample && f.cfg.Sample != "none" {
-			if err := f.importSample(ctx, p); err != nil {
-				return running{}, err
+	return stage{name: "sample", start: func(context.Context) (running, error) {
+		ready := make(chan struct{})
+		return running{patient: true, ready: ready, close: f.folder.forget, run: func(ctx context.Context) error {
+			if sample && f.cfg.Sample != "none" {
+				if err := f.importSample(ctx, p); err != nil {
+					if ctx.Err() != nil {
+						return nil // stopped meanwhile; the job goes on at the next start
+					}
+					return err
+				}
 			}
-		}
-		rows := []struct{ name, address string }{
-			{"API", p.api}, {"metrics", p.api + "/metrics"}, {"SQL", p.stores.sql}, {"log", log.Redact(p.stores.log)},
-		}
-		if p.api == "" {
-			rows[1].address = ""
-		}
-		fmt.Fprintln(f.deps.Out)
-		for _, r := range rows {
-			if r.address != "" {
-				fmt.Fprintf(f.deps.Out, "%-8s %s\n", r.name, r.address)
+			if err := f.folder.note(p); err != nil {
+				return err
 			}
-		}
-		if p.stores.sql != "" {
-			fmt.Fprintf(f.deps.Out, "%-8s user %s, read only, database %s\n", "", researcherUser, f.database())
-		}
-		if p.api != "" {
-			fmt.Fprintln(f.deps.Out, "single-user mode: no access keys, loopback only")
-		}
-		fmt.Fprintln(f.deps.Out, "ready; ctrl-C stops")
-		if err := f.folder.note(p); err != nil {
-			return running{}, err
-		}
-		return running{run: untilStopped, close: f.folder.forget}, nil
+			f.printAddresses(p)
+			close(ready)
+			return untilStopped(ctx)
+		}}, nil
 	}}
+}
+
+func (f *foundation) printAddresses(p *program) {
+	metrics := ""
+	if p.api != "" {
+		metrics = p.api + "/metrics"
+	}
+	fmt.Fprintln(f.deps.Out)
+	for _, r := range []struct{ name, address string }{
+		{"API", p.api}, {"metrics", metrics}, {"SQL", p.stores.sql}, {"log", log.Redact(p.stores.log)},
+	} {
+		if r.address != "" {
+			fmt.Fprintf(f.deps.Out, "%-8s %s\n", r.name, r.address)
+		}
+	}
+	if p.stores.sql != "" {
+		fmt.Fprintf(f.deps.Out, "%-8s user %s, read only, database %s\n", "", researcherUser, f.database())
+	}
+	if p.api != "" {
+		fmt.Fprintln(f.deps.Out, "single-user mode: no access keys, loopback only")
+	}
+	fmt.Fprintln(f.deps.Out, "ready; ctrl-C stops")
 }

@@ -22,7 +22,10 @@ type stage struct {
 type running struct {
 	run   func(ctx context.Context) error
 	ready <-chan struct{}
-	close func() // called after run has returned; may be nil
+	// patient parts may take longer to be ready than the start may: what they
+	// wait for is work that goes on by itself.
+	patient bool
+	close   func() // called after run has returned; may be nil
 }
 
 // errStageEnded is how a part that returned without being asked is told apart
@@ -85,6 +88,10 @@ func startStages(ctx context.Context, logger *slog.Logger, timeout time.Duration
 		if r.ready == nil {
 			continue
 		}
+		late := startCtx.Done()
+		if r.patient {
+			late = nil
+		}
 		select {
 		case <-r.ready:
 			logger.Debug("ready", "part", s.name, "after", time.Since(begun).Round(time.Millisecond))
@@ -92,7 +99,7 @@ func startStages(ctx context.Context, logger *slog.Logger, timeout time.Duration
 			return stageError(e)
 		case <-ctx.Done():
 			return nil
-		case <-startCtx.Done():
+		case <-late:
 			return fmt.Errorf("%s: not ready after %s", s.name, timeout)
 		}
 	}

@@ -121,7 +121,7 @@ func explainPort(option, address string, run func(context.Context) error) func(c
 	return func(ctx context.Context) error {
 		err := run(ctx)
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return surroundings{fmt.Errorf("%s is taken by another program; choose another with --%s: %w", address, option, err)}
+			return surroundings{portTaken(option, address)}
 		}
 		return err
 	}

@@ -128,6 +128,12 @@ func sendFile(ctx context.Context, server, file string, o importOptions) (import
 	if err != nil {
 		return imports.Job{}, err
 	}
+	if info.IsDir() {
+		return imports.Job{}, usageError{errors.New("is a folder; name the files in it")}
+	}
+	if err := checkServer(server); err != nil {
+		return imports.Job{}, err
+	}
 	query := url.Values{"profile": {o.profile}, "file": {filepath.Base(file)}}
 	for name, value := range o.params {
 		query.Set("param."+name, value)

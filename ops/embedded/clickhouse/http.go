@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -148,6 +149,8 @@ func (s *Server) understand(r *http.Request, who role, params url.Values) (*stat
 	switch {
 	case strings.TrimSpace(st.text) == "":
 		return nil, exceptionf(62, "Empty query")
+	case !utf8.ValidString(st.text):
+		return nil, exceptionf(codeIncorrectData, "The statement is not valid UTF-8; write other bytes with unhex()")
 	case several(st.text):
 		return nil, &Exception{Code: 62, Name: "SYNTAX_ERROR", Message: "Multi-statements are not allowed"}
 	}

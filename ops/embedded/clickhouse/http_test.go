@@ -96,6 +96,11 @@ func TestHTTPInterface(t *testing.T) {
 		require.Equal(t, "2\n", ok(t, request{body: strings.NewReader("SELECT 2;")}).body)
 		require.Equal(t, "3\n", ok(t, request{query: q("query", "SELECT"), body: strings.NewReader("3")}).body)
 	})
+	t.Run("Err a statement that is no text", func(t *testing.T) {
+		a := send(t, admin, request{body: strings.NewReader("SELECT '\xff'")})
+		require.Equal(t, http.StatusBadRequest, a.status, a.body)
+		require.Contains(t, a.body, "not valid UTF-8")
+	})
 	t.Run("OK rows in every place", func(t *testing.T) {
 		ok(t, request{body: strings.NewReader("TRUNCATE TABLE t")})
 		ok(t, request{query: q("query", "INSERT INTO t FORMAT TSV"), body: strings.NewReader("1\tone\\n\\nline\n2\t\n")})
