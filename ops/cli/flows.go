@@ -108,11 +108,24 @@ func flowsCommand(s streams) *cobra.Command {
 func ask(ctx context.Context, server, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if err := checkServer(server); err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(server, "/")+path, nil)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--server %q: %w", server, err)}
 	}
 	return send(http.DefaultClient, req)
+}
+
+// checkServer says what is wrong with an address that no request can be sent
+// to.
+func checkServer(server string) error {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return usageError{fmt.Errorf("--server %q: an address such as %s is wanted", server, defaultServer)}
+	}
+	return nil
 }
 
 // send sends a request and returns the body of a good answer.
