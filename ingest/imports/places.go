@@ -31,8 +31,8 @@ func (p *places) add(row profile.Row) {
 }
 
 // register makes them known, and forgets them. What the register refuses for
-// good is kept by facility: the rows of such a facility are refused with the
-// same reason.
+// good is refused again where a row is judged that says it (misplaced), so that
+// nothing need be remembered from one pass, or one attempt, to the next.
 //
 // A dry run keeps them to itself.
 func (r *run) register(ctx context.Context, p *places) error {
@@ -46,7 +46,7 @@ func (r *run) register(ctx context.Context, p *places) error {
 		if len(p.areas) > 0 {
 			// An area that is refused leaves its facts without a known area: the
 			// catalogue refuses them, naming it.
-			if _, err := outcome(r.m.deps.Register.PutAreas(ctx, p.areas, source, meta)); err != nil {
+			if err := lasting(r.m.deps.Register.PutAreas(ctx, p.areas, source, meta)); err != nil {
 				return err
 			}
 			p.areas = p.areas[:0]
@@ -54,41 +54,55 @@ func (r *run) register(ctx context.Context, p *places) error {
 		if len(p.facilities) == 0 {
 			return nil
 		}
-		refused, err := outcome(r.m.deps.Register.PutFacilities(ctx, p.facilities, source, meta))
-		if err != nil {
-			return err
-		}
-		for i, f := range refused {
-			violations := make([]fault.Violation, len(f.Violations))
-			for n, v := range f.Violations {
-				v.Field = "facility." + v.Field
-				violations[n] = v
-			}
-			r.refused[p.facilities[i].ID] = &fault.Fault{Kind: fault.Invalid, Detail: f.Detail, Violations: violations}
-		}
-		return nil
+		return lasting(r.m.deps.Register.PutFacilities(ctx, p.facilities, source, meta))
 	})
 	p.areas, p.facilities = p.areas[:0], p.facilities[:0]
 	return err
 }
 
-// outcome splits what the register answered: refusals for good, by index, and
-// the first error that may pass.
-func outcome(all []register.Outcome) (refused map[int]*fault.Fault, err error) {
-	for i, o := range all {
+// lasting is the first error of the register that may pass: everything stands
+// that was not refused for good.
+func lasting(all []register.Outcome) error {
+	for _, o := range all {
 		var f *fault.Fault
-		switch {
-		case o.Err == nil:
-		case errors.As(o.Err, &f) && (f.Kind == fault.Invalid || f.Kind == fault.Conflict):
-			if refused == nil {
-				refused = map[int]*fault.Fault{}
-			}
-			refused[i] = f
-		default:
-			return nil, o.Err
+		if o.Err != nil && (!errors.As(o.Err, &f) || f.Kind != fault.Invalid && f.Kind != fault.Conflict) {
+			return o.Err
 		}
 	}
-	return refused, nil
+	return nil
+}
+
+// maxSound bounds how many descriptions a run remembers as sound.
+const maxSound = 50_000
+
+// misplaced tells why a row's own description of its facility is refused; nil
+// when it is sound or there is none. It depends on nothing but the row and the
+// areas that are known: one bad cell refuses one row, whatever other rows of
+// the facility say and whatever was read before.
+//
+// It belongs to the goroutine that reads the file, which asks once the row's
+// areas were registered.
+func (r *run) misplaced(row profile.Row) *fault.Fault {
+	f := row.Described
+	if f == nil || r.sound[f] {
+		return nil
+	}
+	known := r.m.deps.Register.KnownArea
+	if r.trial != nil {
+		known = r.trial.knownArea
+	}
+	violations := register.CheckFacility(*f, known)
+	if len(violations) == 0 {
+		if len(r.sound) >= maxSound {
+			clear(r.sound)
+		}
+		r.sound[f] = true
+		return nil
+	}
+	for i := range violations {
+		violations[i].Field = "facility." + violations[i].Field
+	}
+	return &fault.Fault{Kind: fault.Invalid, Detail: fmt.Sprintf("facility %q cannot be registered as the row describes it", f.ID), Violations: violations}
 }
 
 // errorsOf tells which rules a fact breaks, by the same catalogue and register
@@ -101,9 +115,6 @@ func (r *run) errorsOf(f flow.Fact) []fault.Violation {
 
 // check tells which rules of the catalogue a fact breaks.
 func (r *run) check(f flow.Fact) (errs, warnings []fault.Violation) {
-	if refused := r.refused[f.Facility]; refused != nil {
-		return refused.Violations, nil
-	}
 	reg := r.m.deps.Register
 	known := flow.Context{Now: r.m.deps.Now(), KnownArea: reg.KnownArea, KnownFacility: reg.KnownFacility}
 	if r.trial != nil {

@@ -137,7 +137,7 @@ func (r *run) readKeys(ctx context.Context, rows *extsort.Sorter) error {
 	var record []byte
 	pending := newPlaces()
 	check := func(row profile.Row) {
-		if len(row.Rejected) > 0 || len(r.errorsOf(row.Fact)) > 0 {
+		if len(row.Rejected) > 0 || r.misplaced(row) != nil || len(r.errorsOf(row.Fact)) > 0 {
 			broken++
 		}
 	}

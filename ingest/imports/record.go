@@ -206,8 +206,8 @@ func (r *run) take(b *batch, row profile.Row, plan *planReader, dec *opened) err
 		b.lines = append(b.lines, Line{Line: row.Line, Status: LineRejected, Detail: "the row is not accepted", Violations: row.Rejected})
 		return nil
 	}
-	if f := r.refused[row.Fact.Facility]; f != nil {
-		b.lines = append(b.lines, refusal(row.Line, &fault.Fault{Kind: f.Kind, Detail: f.Detail, Violations: f.Violations}, row.Cells, dec))
+	if f := r.misplaced(row); f != nil {
+		b.lines = append(b.lines, refusal(row.Line, f, row.Cells, dec))
 		return nil
 	}
 	var command ledger.Command = ledger.Record{Fact: row.Fact}

@@ -37,6 +37,9 @@ const (
 	stepLacking  step = "9 lacking reported" //
 	stepSynced   step = "10 report synced"   //
 	stepDone     step = "11 done saved"      //
+
+	stepUndone         step = "cancel 1 batch submitted" // in the log, not in the report
+	stepUndoneReported step = "cancel 2 batch reported"  // in the report
 )
 
 // windowRows is how far ahead rows are declared as possibly submitted: one
@@ -57,10 +60,10 @@ type run struct {
 	report  *report
 	broke   error // why the file breaks off; written by feed before it ends
 	owner   *owner
-	ownerMu sync.Mutex // owner is asked by the batches under way
-	window  int        // SubmittedUpTo when this attempt began
-	refused map[facility.ID]*fault.Fault
-	trial   *trial // of a dry run; nil when the file is to be recorded
+	ownerMu sync.Mutex                  // owner is asked by the batches under way
+	window  int                         // SubmittedUpTo when this attempt began
+	sound   map[*facility.Facility]bool // descriptions that were found sound
+	trial   *trial                      // of a dry run; nil when the file is to be recorded
 }
 
 // counted counts what is read of the file.
@@ -160,7 +163,7 @@ func (r *run) progress() {
 func (r *run) work(ctx context.Context) error {
 	r.window = r.man.SubmittedUpTo
 	r.owner = &owner{streams: r.m.deps.Streams, job: r.id, ledgers: map[string]map[[16]byte]int{}}
-	r.refused = map[facility.ID]*fault.Fault{}
+	r.sound = map[*facility.Facility]bool{}
 	r.trial = nil
 	if r.man.DryRun {
 		r.trial = newTrial(r)
@@ -250,20 +253,25 @@ func (r *run) needs() (Needs, string) {
 // patiently repeats what can be repeated while the log is away, with back-off
 // and jitter, for as long as it takes.
 func (r *run) patiently(ctx context.Context, what string, do func() error) error {
-	pause := r.m.cfg.FirstPause
+	return r.m.patiently(ctx, r.log, what, r.waiting, do)
+}
+
+// patiently tells why it waits, and "" when it does not any more.
+func (m *Manager) patiently(ctx context.Context, log *slog.Logger, what string, waiting func(why string), do func() error) error {
+	pause := m.cfg.FirstPause
 	for {
 		err := do()
 		if !passes(err) {
-			r.waiting("")
+			waiting("")
 			return err
 		}
-		r.log.Warn("import waits", "to", what, "pause", pause, "error", err)
-		r.waiting("The event log is away; the import goes on by itself when it is back.")
-		r.m.deps.Metrics.waits.Inc()
-		if err := r.m.sleep(ctx, pause/2+rand.N(pause)); err != nil {
+		log.Warn("import waits", "to", what, "pause", pause, "error", err)
+		waiting("The event log is away; the import goes on by itself when it is back.")
+		m.deps.Metrics.waits.Inc()
+		if err := m.sleep(ctx, pause/2+rand.N(pause)); err != nil {
 			return err
 		}
-		pause = min(2*pause, 64*r.m.cfg.FirstPause)
+		pause = min(2*pause, 64*m.cfg.FirstPause)
 	}
 }
 

