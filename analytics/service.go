@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/stofstrom/stofstrom/analytics/queries"
+	"github.com/stofstrom/stofstrom/domain/balance"
 	"github.com/stofstrom/stofstrom/domain/fault"
 )
 
@@ -22,11 +23,14 @@ type Config struct {
 	// statement; ClickHouse takes 128 KiB a parameter over HTTP. What a longer
 	// list would group or filter is done here, slower and with the same result.
 	MaxBoundBytes int
+	// Uncertainties say how well each method of measurement knows a mass; a
+	// question may override single methods.
+	Uncertainties balance.Uncertainties
 }
 
 // DefaultConfig is what serve uses when nothing is set.
 func DefaultConfig() Config {
-	return Config{Timeout: 15 * time.Second, MaxRows: 100_000, MaxGroups: 2_000_000, MaxBoundBytes: 96 << 10}
+	return Config{Timeout: 15 * time.Second, MaxRows: 100_000, MaxGroups: 2_000_000, MaxBoundBytes: 96 << 10, Uncertainties: balance.DefaultUncertainties()}
 }
 
 // Deps are what a Service works with.
@@ -39,6 +43,7 @@ type Service struct {
 	config                      Config
 	conn                        Conn
 	flows, snapshot, wordsQuery queries.Query
+	balances, balanceDays       queries.Query
 	words                       words
 	registers                   registerQueries
 	answered                    atomic.Uint64  // highest position of any answer
@@ -51,12 +56,16 @@ func New(config Config, deps Deps) (*Service, error) {
 	if config.Timeout <= 0 || config.MaxRows <= 0 || config.MaxGroups <= 0 || config.MaxBoundBytes < 0 {
 		return nil, fmt.Errorf("analytics: limits must be positive, got %+v", config)
 	}
+	if config.Uncertainties.ID == "" {
+		return nil, errors.New("analytics: the rule set of uncertainties has no id")
+	}
 	if deps.Conn == nil {
 		return nil, errors.New("analytics: no connection to the tables")
 	}
 	s := &Service{config: config, conn: deps.Conn, registerAt: make(chan *register, 1)}
 	for name, into := range map[string]*queries.Query{
 		"flows": &s.flows, "words": &s.wordsQuery, "snapshot": &s.snapshot, "areas": &s.registers.areas, "facilities": &s.registers.facilities,
+		"balances": &s.balances, "balance_days": &s.balanceDays,
 	} {
 		var err error
 		if *into, err = queries.Load(name); err != nil {

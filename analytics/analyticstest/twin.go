@@ -70,6 +70,7 @@ func (t *Twin) Query(ctx context.Context, statement string, args ...any) (driver
 	}
 	for name, answer := range map[string]func(World, binding) [][]any{
 		"snapshot": snapshot, "areas": areas, "facilities": facilities, "words": words, "flows": flows,
+		"balances": balances, "balance_days": balanceDays,
 	} {
 		q, err := queries.Load(name)
 		if err != nil {

@@ -76,6 +76,7 @@ type World struct {
 	Areas      []Area
 	Facilities []Facility
 	Facts      []Fact
+	Reports    []Report // what balances are made of; a table has either these or Facts
 	Committed  uint64
 	RecordedAt time.Time
 	Segments   []Segment // joined from 0 on
@@ -120,6 +121,7 @@ func Seed() World {
 			// A flush under way: not to be seen.
 			{96, 0, "received", "received", "2019-01-31", "2019-02-01", "2019-01", "dk-0265", "dk-p-1", "Unseen", "200301", "R12", "Unseen", 1_000_000_000, 1},
 		},
+		Reports:    seedReports(),
 		Committed:  60,
 		RecordedAt: time.Date(2026, 3, 1, 10, 0, 0, 250_000_000, time.UTC),
 		Segments: []Segment{

@@ -53,10 +53,11 @@ func DefaultConfig() Config {
 	return Config{WriteTimeout: 30 * time.Second, MaxQueryBytes: 64 << 10, Version: "unknown"}
 }
 
-// Asker answers flow questions: *analytics.Service.
+// Asker answers questions: *analytics.Service.
 type Asker interface {
 	Now(ctx context.Context) (analytics.Moment, error)
 	FlowsAt(ctx context.Context, q analytics.FlowQuery, m analytics.Moment) (analytics.FlowAnswer, error)
+	BalancesAt(ctx context.Context, q analytics.BalanceQuery, m analytics.Moment) (analytics.BalanceAnswer, error)
 }
 
 // Deps are what the handler works with.
@@ -75,7 +76,7 @@ type Handler struct {
 }
 
 // Routes lists what the handler serves, as patterns of net/http.
-func Routes() []string { return []string{"GET /v1/flows"} }
+func Routes() []string { return []string{"GET /v1/balances", "GET /v1/flows"} }
 
 // New makes a Handler. Errors: limits that are not positive, a missing
 // dependency, metrics that are registered already.
@@ -91,11 +92,13 @@ func New(config Config, deps Deps) (*Handler, error) {
 		return nil, fmt.Errorf("analytics over HTTP: %w", err)
 	}
 	h := &Handler{config: config, deps: deps, metrics: m, mux: http.NewServeMux()}
-	h.mux.Handle("GET /v1/flows", h.question("flows", h.flows))
-	h.mux.HandleFunc("/v1/flows", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", "GET, HEAD")
-		h.problem(w, r, http.StatusMethodNotAllowed, fault.New(fault.Invalid, "a question is asked with GET"))
-	})
+	for name, parse := range map[string]parser{"flows": h.flows, "balances": h.balances} {
+		h.mux.Handle("GET /v1/"+name, h.question(name, parse))
+		h.mux.HandleFunc("/v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", "GET, HEAD")
+			h.problem(w, r, http.StatusMethodNotAllowed, fault.New(fault.Invalid, "a question is asked with GET"))
+		})
+	}
 	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, http.StatusNotFound, fault.New(fault.NotFound, "there is no such question"))
 	})
@@ -112,11 +115,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
+// parser reads a question, and gives what answers it at a moment.
+type parser func(url.Values) (answerer, error)
+
+type answerer func(context.Context, analytics.Moment) (answered, error)
+
+// answered is an answer that is ready to be written.
+type answered struct {
+	rows    int
+	headers map[string]string
+	write   map[string]func(io.Writer) error // by the name of the form
+}
+
 // question wraps the answering of one question with its limits and metrics.
-func (h *Handler) question(name string, answer func(http.ResponseWriter, *http.Request) (rows int, err error)) http.Handler {
+func (h *Handler) question(name string, parse parser) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		rows, err := answer(w, r)
+		rows, err := h.answer(w, r, name, parse)
 		outcome := "answered"
 		if err != nil {
 			kind := fault.KindOf(err)
@@ -130,7 +145,38 @@ func (h *Handler) question(name string, answer func(http.ResponseWriter, *http.R
 	})
 }
 
-func (h *Handler) flows(w http.ResponseWriter, r *http.Request) (rows int, err error) {
+// flows reads the flow question.
+func (h *Handler) flows(values url.Values) (answerer, error) {
+	q, err := analytics.ParseFlowQuery(values)
+	return func(ctx context.Context, m analytics.Moment) (answered, error) {
+		a, err := h.deps.Asker.FlowsAt(ctx, q, m)
+		return answered{
+			rows: len(a.Rows), headers: map[string]string{"Stofstrom-Measure": string(a.Measure), "Stofstrom-Rules": strings.Join(a.Rules, ", ")},
+			write: map[string]func(io.Writer) error{
+				"json": func(w io.Writer) error { return export.WriteJSON(w, a) },
+				"csv":  func(w io.Writer) error { return export.WriteCSV(w, a) },
+			},
+		}, err
+	}, err
+}
+
+// balances reads the balance question.
+func (h *Handler) balances(values url.Values) (answerer, error) {
+	q, err := analytics.ParseBalanceQuery(values)
+	return func(ctx context.Context, m analytics.Moment) (answered, error) {
+		a, err := h.deps.Asker.BalancesAt(ctx, q, m)
+		headers := map[string]string{
+			"Stofstrom-Rules": strings.Join(a.Rules, ", "), "Stofstrom-Gross-Error": strconv.FormatBool(a.Test.GrossError),
+			"Stofstrom-Left-Out": strconv.Itoa(len(a.LeftOut)),
+		}
+		return answered{rows: len(a.Balances), headers: headers, write: map[string]func(io.Writer) error{
+			"json": func(w io.Writer) error { return export.WriteBalancesJSON(w, a) },
+			"csv":  func(w io.Writer) error { return export.WriteBalancesCSV(w, a) },
+		}}, err
+	}, err
+}
+
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, name string, parse parser) (rows int, err error) {
 	if len(r.URL.RawQuery) > h.config.MaxQueryBytes {
 		return 0, fault.New(fault.TooLarge, "the question is longer than %d bytes", h.config.MaxQueryBytes)
 	}
@@ -143,7 +189,7 @@ func (h *Handler) flows(w http.ResponseWriter, r *http.Request) (rows int, err e
 		return 0, err
 	}
 	values.Del("format")
-	q, err := analytics.ParseFlowQuery(values)
+	ask, err := parse(values)
 	if err != nil {
 		return 0, err
 	}
@@ -152,7 +198,7 @@ func (h *Handler) flows(w http.ResponseWriter, r *http.Request) (rows int, err e
 		return 0, err
 	}
 	header := w.Header()
-	tag := h.tag(moment.Position, form.name, values)
+	tag := h.tag(moment.Position, name+" "+form.name, values)
 	header.Set("Vary", "Accept")
 	header.Set("ETag", tag)
 	header.Set("Stofstrom-Position", strconv.FormatUint(moment.Position, 10))
@@ -160,18 +206,19 @@ func (h *Handler) flows(w http.ResponseWriter, r *http.Request) (rows int, err e
 		w.WriteHeader(http.StatusNotModified)
 		return 0, nil
 	}
-	answer, err := h.deps.Asker.FlowsAt(r.Context(), q, moment)
+	answer, err := ask(r.Context(), moment)
 	if err != nil {
 		header.Del("ETag")
 		return 0, err
 	}
 	header.Set("Content-Type", form.mediaType)
-	header.Set("Stofstrom-Measure", string(answer.Measure))
-	header.Set("Stofstrom-Rules", strings.Join(answer.Rules, ", "))
-	if form.name == "csv" {
-		header.Set("Content-Disposition", `attachment; filename="flows.csv"`)
+	for key, value := range answer.headers {
+		header.Set(key, value)
 	}
-	return len(answer.Rows), h.send(w, r, func(out io.Writer) error { return form.write(out, answer) })
+	if form.name == "csv" {
+		header.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	}
+	return answer.rows, h.send(w, r, answer.write[form.name])
 }
 
 // send writes an answer within the time an asker has. Once it has begun,
@@ -215,12 +262,11 @@ func matches(headers []string, tag string) bool {
 // form is a way to write an answer.
 type form struct {
 	name, mediaType string
-	write           func(io.Writer, analytics.FlowAnswer) error
 }
 
 func forms() []form {
 	return []form{
-		{"json", "application/json", export.WriteJSON},
-		{"csv", "text/csv; charset=utf-8; header=present", export.WriteCSV},
+		{"json", "application/json"},
+		{"csv", "text/csv; charset=utf-8; header=present"},
 	}
 }

@@ -133,6 +133,87 @@ func TestContractNamesEveryParameter(t *testing.T) {
 	require.Equal(t, wantMeasures, measures)
 }
 
+func TestContractNamesEveryParameterOfBalances(t *testing.T) {
+	var documented []string
+	for _, p := range readContract(t).Paths["/v1/balances"]["get"].Parameters {
+		documented = append(documented, p.Name)
+	}
+	f := newFixture(t, nil)
+	w := f.get(t, "/v1/balances?nonsense=1")
+	require.Equal(t, http.StatusBadRequest, w.Code)
+	_, allowed, _ := strings.Cut(w.Body.String(), "allowed: ")
+	allowed, _, _ = strings.Cut(allowed, `"`)
+	require.ElementsMatch(t, strings.Split(allowed, ", "), documented)
+	for _, name := range documented {
+		value := map[string]string{"from": "2019", "to": "2020", "facility": "dk-p-1", "material": "200301", "uncertainty": "volume:5", "format": "json"}[name]
+		require.Equal(t, http.StatusOK, f.get(t, "/v1/balances?"+name+"="+value).Code, name)
+	}
+}
+
+// Every member of an answer is in the contract, and every member that the
+// contract requires is in the answer.
+func TestBalancesHaveTheShapeOfTheContract(t *testing.T) {
+	var contract struct {
+		Components struct {
+			Schemas map[string]schema
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(httpapi.OpenAPI(), &contract))
+	var answer any
+	require.NoError(t, json.Unmarshal(newFixture(t, nil).get(t, "/v1/balances?from=2019&to=2020").Body.Bytes(), &answer))
+	conforms(t, contract.Components.Schemas["BalanceAnswer"], answer, "answer")
+}
+
+type schema struct {
+	Required   []string
+	Properties map[string]schema
+	Items      *schema
+	Enum       []string
+}
+
+func conforms(t *testing.T, s schema, value any, at string) {
+	t.Helper()
+	switch value := value.(type) {
+	case map[string]any:
+		if s.Properties == nil {
+			return
+		}
+		for name := range value {
+			require.Contains(t, s.Properties, name, at)
+			conforms(t, s.Properties[name], value[name], at+"."+name)
+		}
+		for _, name := range s.Required {
+			require.Contains(t, value, name, at)
+		}
+	case []any:
+		require.NotNil(t, s.Items, at)
+		require.NotEmpty(t, value, "%s: the world shows one of each", at)
+		for _, item := range value {
+			conforms(t, *s.Items, item, at+"[]")
+		}
+	case string:
+		if s.Enum != nil {
+			require.Contains(t, s.Enum, value, at)
+		}
+	}
+}
+
+func TestBalancesCarryTheirHeaders(t *testing.T) {
+	f := newFixture(t, nil)
+	w := f.get(t, "/v1/balances?facility=dk-p-1&from=2019&to=2020&format=csv")
+	require.Equal(t, http.StatusOK, w.Code, w.Body.String())
+	for name, value := range map[string]string{
+		"Stofstrom-Position": "60", "Stofstrom-Gross-Error": "false", "Stofstrom-Left-Out": "1", "Content-Disposition": `attachment; filename="balances.csv"`,
+	} {
+		require.Equal(t, value, w.Header().Get(name), name)
+	}
+	require.Contains(t, w.Header().Get("Stofstrom-Rules"), "uncertainty/v1")
+	flows := f.get(t, "/v1/flows").Header().Get("ETag")
+	require.NotEqual(t, flows, f.get(t, "/v1/balances").Header().Get("ETag"), "another question, another tag")
+	require.Equal(t, http.StatusNotModified, f.get(t, "/v1/balances", "If-None-Match", f.get(t, "/v1/balances").Header().Get("ETag")).Code)
+	require.Equal(t, "true", f.get(t, "/v1/balances?from=2019&to=2020&uncertainty=weighed:0.01").Header().Get("Stofstrom-Gross-Error"))
+}
+
 func TestExamplesOfTheContractAreTrue(t *testing.T) {
 	executed := 0
 	for path, methods := range readContract(t).Paths {
@@ -205,6 +286,11 @@ func TestRefusalsAreProblems(t *testing.T) {
 		"too many rows":     {"GET", "/v1/flows?group_by=facility,waste_code", 422, "larger than 2 rows; narrow it"},
 		"too long":          {"GET", "/v1/flows?fate=" + strings.Repeat("a", 70_000), 422, "longer than 65536 bytes"},
 		"another method":    {"POST", "/v1/flows", 405, "asked with GET"},
+		"balance by method": {"DELETE", "/v1/balances", 405, "asked with GET"},
+		"no uncertainty":    {"GET", "/v1/balances?uncertainty=much", 400, "question-uncertainty"},
+		"unknown material":  {"GET", "/v1/balances?material=bricks", 400, "neither a waste code"},
+		"too much balance":  {"GET", "/v1/balances", 422, "larger than 2 rows"},
+		"exact nonsense":    {"GET", "/v1/balances?uncertainty=weighed:0&uncertainty=volume:0&uncertainty=estimated:0&uncertainty=declared:0&from=2019&to=2020", 400, "exact-values-contradict"},
 		"another path":      {"GET", "/v1/flow", 404, "no such question"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -278,6 +364,7 @@ func TestMetricsMove(t *testing.T) {
 	f := newFixture(t, nil)
 	f.get(t, "/v1/flows")
 	f.get(t, "/v1/flows?measure=none")
+	f.get(t, "/v1/balances")
 	f.twin.Fail(context.DeadlineExceeded)
 	f.get(t, "/v1/flows")
 	w := httptest.NewRecorder()
@@ -288,6 +375,8 @@ func TestMetricsMove(t *testing.T) {
 		`stofstrom_questions_total{outcome="unavailable",question="flows"} 1`,
 		`stofstrom_question_duration_seconds_count{question="flows"} 3`,
 		`stofstrom_answer_rows_count{question="flows"} 1`,
+		`stofstrom_questions_total{outcome="answered",question="balances"} 1`,
+		`stofstrom_answer_rows_count{question="balances"} 1`,
 	} {
 		require.Contains(t, w.Body.String(), line+"\n")
 	}
