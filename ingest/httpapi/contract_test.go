@@ -239,6 +239,19 @@ func TestAnswersKeepToTheContract(t *testing.T) {
 	check("/v1/imports/{id}/report", job+"/report", "get", nil, "")
 	check("/v1/imports/{id}/report", job+"/report", "get", map[string]string{"Accept": "text/csv"}, "")
 	check("/v1/imports/{id}/report", job+"/report?format=x", "get", nil, "")
+	check("/v1/imports/{id}/report", job+"/report?format=file&lang=xx", "get", nil, "")
+	returned, head := check("/v1/imports/{id}/report", job+"/report?format=file", "get", map[string]string{"Accept-Language": "sv;q=0.1, da-DK, en;q=0.5"}, "")
+	require.Contains(t, returned, "stofstrom: resultat")
+	require.Equal(t, "da", head.Get("Content-Language"))
+	returned, _ = check("/v1/imports/{id}/report", job+"/report?format=file&lang=en", "get", map[string]string{"Accept-Language": "da"}, "")
+	require.Contains(t, returned, "stofstrom: result")
+	check("/v1/imports", "/v1/imports?profile=wdi&dry_run=perhaps", "post", nil, wdiFile)
+	_, head = check("/v1/imports", "/v1/imports?profile=wdi&dry_run=true", "post", nil, wdiFile)
+	dry, err := w.imports.Wait(t.Context(), strings.TrimPrefix(head.Get("Location"), "/v1/imports/"))
+	require.NoError(t, err)
+	require.True(t, dry.DryRun)
+	require.Equal(t, map[string]int64{"already_recorded": 1, "rejected": 1}, dry.Counts)
+	check("/v1/imports/{id}", head.Get("Location"), "get", nil, "")
 }
 
 const wdiFile = `Facility RPA,Facility Sub Region,Facility WPA,Facility District,Permit,Site Name,Facility Address,Post Code,Easting ,Northing,Operator,Permit Type,Form,Basic Waste Cat,Waste Code,EWC Chapter,EWC Sub Chapter,EWC Waste Desc,SOC Category,SOC Sub Category,Site Category,Facility Type,Recorded Origin,Origin WPA,Origin Region,Fate,R and D code,Tonnes Received

@@ -23,7 +23,7 @@ import (
 
 // fileTypes are the content types that a file may be sent with. The last is
 // what curl --data-binary says when it is told nothing.
-var fileTypes = []string{"text/csv", "application/gzip", "application/x-gzip", "application/zstd", "application/octet-stream", "text/plain",
+var fileTypes = []string{"text/csv", imports.WorkbookType, "application/gzip", "application/x-gzip", "application/zstd", "application/octet-stream", "text/plain",
 	"application/x-www-form-urlencoded"}
 
 // postImport takes a file and answers 202 once it is durable.
@@ -35,7 +35,7 @@ func (h *Handler) postImport(w http.ResponseWriter, r *http.Request) error {
 	if header := r.Header.Get("Content-Type"); header != "" {
 		media, _, err := mime.ParseMediaType(header)
 		if err != nil || !slices.Contains(fileTypes, media) {
-			return unsupported("the body must be the file itself, as text/csv, application/gzip, application/zstd or application/octet-stream")
+			return unsupported("the body must be the file itself, as text/csv, XLSX, application/gzip, application/zstd or application/octet-stream")
 		}
 	}
 	switch strings.ToLower(r.Header.Get("Content-Encoding")) {
@@ -62,6 +62,13 @@ func importRequest(r *http.Request) (imports.Request, error) {
 	fail := func(rule, field, value, detail string) {
 		bad = append(bad, flow.Violates(rule, fault.Clip(field), value, detail))
 	}
+	flag := func(name, value string) bool {
+		is, err := strconv.ParseBool(value)
+		if err != nil {
+			fail("query-malformed", name, value, "It must be true or false.")
+		}
+		return is
+	}
 	values := r.URL.Query()
 	for name, all := range values {
 		if len(all) != 1 {
@@ -78,14 +85,13 @@ func importRequest(r *http.Request) (imports.Request, error) {
 		case name == "reason":
 			req.Reason = value
 		case name == "replace":
-			var err error
-			if req.Replace, err = strconv.ParseBool(value); err != nil {
-				fail("query-malformed", name, value, "It must be true or false.")
-			}
+			req.Replace = flag(name, value)
+		case name == "dry_run":
+			req.DryRun = flag(name, value)
 		case isParameter:
 			req.Parameters[parameter] = value
 		default:
-			fail("query-unknown", name, value, "There are profile, replace, reason, file, and param.NAME for the profile's parameters.")
+			fail("query-unknown", name, value, "There are profile, dry_run, replace, reason, file, and param.NAME for the profile's parameters.")
 		}
 	}
 	if req.Profile == "" {
@@ -113,8 +119,11 @@ func (h *Handler) getImport(w http.ResponseWriter, r *http.Request) error {
 }
 
 // getReport gives what became of each line, as far as the job is, as NDJSON or
-// CSV.
+// CSV; or the file itself.
 func (h *Handler) getReport(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Get("format") == "file" {
+		return h.getReturned(w, r)
+	}
 	asCSV, err := wantsCSV(r)
 	if err != nil {
 		return err
@@ -152,7 +161,7 @@ func wantsCSV(r *http.Request) (bool, error) {
 		return strings.Contains(r.Header.Get("Accept"), "text/csv"), nil
 	default:
 		return false, &fault.Fault{Kind: fault.Invalid, Detail: "the query is not accepted", Violations: []fault.Violation{
-			flow.Violates("query-malformed", "format", format, "It must be ndjson or csv."),
+			flow.Violates("query-malformed", "format", format, "It must be ndjson, csv or file."),
 		}}
 	}
 }

@@ -105,6 +105,8 @@ type Imports interface {
 	Get(id string) (imports.Job, error)
 	List() []imports.Job
 	Report(id string) (io.ReadCloser, error)
+	// Returned is the sender's own file with the results beside its rows.
+	Returned(id string, lang imports.Language) (*imports.Returned, error)
 }
 
 // Register knows facilities and areas. *register.Register is one.

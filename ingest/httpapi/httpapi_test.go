@@ -66,6 +66,9 @@ func (f failing) Create(io.Reader, imports.Request) (imports.Job, error) { retur
 func (f failing) Get(string) (imports.Job, error)                        { return imports.Job{}, f.err }
 func (f failing) List() []imports.Job                                    { return nil }
 func (f failing) Report(string) (io.ReadCloser, error)                   { return nil, f.err }
+func (f failing) Returned(string, imports.Language) (*imports.Returned, error) {
+	return nil, f.err
+}
 
 func TestErrStoresAway(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -144,10 +144,21 @@ func send(client *http.Client, req *http.Request) ([]byte, error) {
 		return nil, fmt.Errorf("reading the answer of %s: %w", req.URL.Host, err)
 	}
 	if resp.StatusCode >= 300 {
-		return nil, problemOf(resp.Status, body)
+		return nil, &refusedError{code: resp.StatusCode, err: problemOf(resp.Status, body)}
 	}
 	return body, nil
 }
+
+// refusedError is an answer that says no.
+type refusedError struct {
+	code int // HTTP status
+	err  error
+}
+
+func (e *refusedError) Error() string { return e.err.Error() }
+
+// Unwrap gives what the answer said.
+func (e *refusedError) Unwrap() error { return e.err }
 
 // problem is an RFC 9457 answer.
 type problem struct {

@@ -40,15 +40,24 @@ type importOptions struct {
 	reason   string
 	report   string
 	progress bool
+	dryRun   bool
+	watch    string
+	settle   time.Duration
+	lang     string
+
+	key string // Idempotency-Key of the request; "" for none
 }
 
 func importCommand(s streams) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
-		Use:   "import --profile P FILE…",
+		Use:   "import --profile P FILE… | --watch DIR",
 		Short: "Send files to a running server; per-line report",
 		Long: "Sends each file to a running server, follows its job, and prints what became of its lines.\n" +
-			"Sending a file again is always safe. Exit code 1 when a line was not recorded.",
+			"Sending a file again is always safe. Exit code 1 when a line was not recorded.\n\n" +
+			"With --dry-run nothing is recorded: it shows what would become of each line.\n\n" +
+			"With --watch it stays and takes the files that are dropped into a folder once nobody writes to them any more.\n" +
+			"They end in done/, or in failed/ when somebody must look at them, with what became of their lines beside them.",
 		Example: `  stofstrom import --profile wdi waste_received_2019.csv.gz
   stofstrom import --profile wdi --replace --reason "corrected by the operator" waste_received_2019.csv`,
 	}
@@ -59,17 +68,28 @@ func importCommand(s streams) *cobra.Command {
 	flags.BoolVar(&o.replace, "replace", false, "the file replaces what was recorded from an earlier one: what it lacks is corrected or cancelled")
 	flags.StringVar(&o.reason, "reason", "", "`why` it is replaced; recorded with every change")
 	flags.StringVar(&o.report, "report", "", "`file` that the whole report is written to, as CSV")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "show what would become of each line, and record nothing")
+	flags.StringVar(&o.watch, "watch", "", "`folder` whose files are imported as they are dropped; stays until it is stopped")
+	flags.DurationVar(&o.settle, "settle", 2*time.Second, "how long a dropped file must not have changed before it is taken")
+	flags.StringVar(&o.lang, "lang", "en", "`language` of the files that --watch returns: en or da")
 	flags.BoolVar(&o.progress, "progress", isTerminal(s.err), "show a progress bar")
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
 		switch {
 		case o.profile == "":
 			return usageError{errors.New("--profile is missing: which profile reads the files?")}
-		case len(files) == 0:
+		case o.lang != "en" && o.lang != "da":
+			return usageError{fmt.Errorf("--lang %q is neither en nor da", o.lang)}
+		case o.watch != "" && (len(files) > 0 || o.dryRun || o.report != ""):
+			return usageError{errors.New("--watch takes no files, no --dry-run and no --report")}
+		case o.watch == "" && len(files) == 0:
 			return usageError{errors.New("no file is named")}
 		case o.replace && strings.TrimSpace(o.reason) == "":
 			return usageError{errors.New("--replace needs --reason: it is recorded with every change")}
 		case o.report != "" && len(files) > 1:
 			return usageError{errors.New("--report takes the report of one file")}
+		}
+		if o.watch != "" {
+			return watchFolder(cmd.Context(), s, *server, o)
 		}
 		attention := false
 		for _, file := range files {
@@ -138,6 +158,9 @@ func sendFile(ctx context.Context, server, file string, o importOptions) (import
 	for name, value := range o.params {
 		query.Set("param."+name, value)
 	}
+	if o.dryRun {
+		query.Set("dry_run", "true")
+	}
 	if o.replace {
 		query.Set("replace", "true")
 		query.Set("reason", o.reason)
@@ -147,7 +170,10 @@ func sendFile(ctx context.Context, server, file string, o importOptions) (import
 		return imports.Job{}, usageError{fmt.Errorf("--server %q: %w", server, err)}
 	}
 	req.ContentLength = info.Size()
-	req.Header.Set("Content-Type", "text/csv")
+	req.Header.Set("Content-Type", "application/octet-stream") // what it is, its first bytes say
+	if o.key != "" {
+		req.Header.Set("Idempotency-Key", o.key)
+	}
 	body, err := send(http.DefaultClient, req)
 	if err != nil {
 		return imports.Job{}, err
@@ -202,6 +228,9 @@ func follow(ctx context.Context, s streams, server string, job imports.Job, prog
 // printJob prints what became of a file, lines that want attention first.
 func printJob(ctx context.Context, s streams, server, file string, job imports.Job) (bool, error) {
 	fmt.Fprintf(s.out, "%s: %s, %d lines\n", file, job.Status, job.Rows)
+	if job.DryRun {
+		fmt.Fprintf(s.out, "A dry run: nothing was recorded. Sent without --dry-run, its lines would be:\n")
+	}
 	names := make([]string, 0, len(job.Counts))
 	attention := job.Status == imports.Failed || job.Needs != ""
 	loud := false
