@@ -170,3 +170,38 @@ func TestLogCopyRefusesWhatItCannotReach(t *testing.T) {
 	require.Equal(t, 2, code, errOut)
 	require.Contains(t, errOut, `there is no command log "copi"`)
 }
+
+// Both logs are killed and come back while a copy runs: it waits and goes on.
+func TestACopyWaitsForLogsThatComeBack(t *testing.T) {
+	type store struct{ data, address string }
+	up := func(s store) *program {
+		p := start(t, "eventstore", "--data", s.data, "--log-listen", s.address)
+		p.waitFor(`^ready`)
+		return p
+	}
+	a, b := store{t.TempDir(), freeAddress(t)}, store{t.TempDir(), freeAddress(t)}
+	source, target := up(a), up(b)
+	from, to := "esdb://"+a.address+"?tls=false", "esdb://"+b.address+"?tls=false"
+	w := startWriters(t, reader(t, from), 4)
+	eventually(t, "events", func() bool { return w.n.Load() > 3000 || t.Failed() })
+	w.end()
+	want := allEvents(t, reader(t, from))
+
+	copying := start(t, "log", "copy", "--from", from, "--to", to, "--verify")
+	copied := func() int {
+		end, err := reader(t, to).End(t.Context())
+		require.NoError(t, err)
+		return int(end.Commit)
+	}
+	eventually(t, "a copy that has begun", func() bool { return copied() > 0 })
+	target.kill()
+	up(b)
+	before := copied()
+	require.Less(t, before, len(want), "killed before the end, or this shows nothing")
+	eventually(t, "a copy that goes on", func() bool { return copied() > before })
+	source.kill()
+	up(a)
+	require.Zero(t, copying.wait(), copying.log.String())
+	require.Contains(t, copying.lines.String(), "no difference")
+	requireSameEvents(t, want, allEvents(t, reader(t, to)))
+}
