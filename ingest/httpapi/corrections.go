@@ -129,7 +129,7 @@ func (h *Handler) readCorrection(w http.ResponseWriter, r *http.Request, of flow
 	if err != nil {
 		return codec.Message{}, err
 	}
-	defer body.Close() //nolint:errcheck // frees a decoder of memory, nothing else
+	defer body.Close() // frees a decoder of memory, nothing else
 	text, err := io.ReadAll(body)
 	if err != nil {
 		return codec.Message{}, err

@@ -45,7 +45,7 @@ func (h *Handler) postEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer body.Close() //nolint:errcheck // frees a decoder of memory, nothing else
+	defer body.Close() // frees a decoder of memory, nothing else
 	decoder := codec.NewDecoder(h.cfg.Events)
 	if atomic && (media == "application/cloudevents-batch+json" || media == "application/x-ndjson") {
 		return h.postTogether(w, r, body, decoder, media)

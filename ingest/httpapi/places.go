@@ -231,7 +231,7 @@ func (h *Handler) readJSON(w http.ResponseWriter, r *http.Request, into any) err
 	if err != nil {
 		return err
 	}
-	defer body.Close() //nolint:errcheck // frees a decoder of memory, nothing else
+	defer body.Close() // frees a decoder of memory, nothing else
 	return decodeStrictly(body, into)
 }
 

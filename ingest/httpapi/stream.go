@@ -35,7 +35,7 @@ func (h *Handler) postLines(w http.ResponseWriter, r *http.Request, body io.Read
 	stop := make(chan struct{})
 	defer func() {
 		close(stop)
-		for range chunks { //nolint:revive // waits for the reader to end
+		for range chunks { // waits for the reader to end
 		}
 	}()
 	go readChunks(decoder.Lines(body), h.cfg.ChunkEvents, chunks, stop)
@@ -110,7 +110,7 @@ func readChunks(lines *codec.Lines, size int, chunks chan<- chunk, stop <-chan s
 // it is a stream, and in time.
 func (h *Handler) plainBody(w http.ResponseWriter, r *http.Request, stream bool) (io.ReadCloser, error) {
 	limits := table.UnpackLimits{Bytes: h.cfg.MaxBodyBytes}
-	body := io.ReadCloser(http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes))
+	body := http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes)
 	if stream {
 		limits.Bytes = 1 << 50
 		body = r.Body

@@ -64,7 +64,7 @@ func (w *world) withKill(k *killer, req Request, file []byte) (Job, []Line) {
 			case <-ctx.Done():
 			}
 		}()
-		_, _ = m.Wait(ctx, job.ID) //nolint:errcheck // either is fine: ended, or killed
+		_, _ = m.Wait(ctx, job.ID) // either is fine: ended, or killed
 		cancel()
 	}
 	stop()

@@ -115,7 +115,7 @@ func TestReplacementCancelsWhatIsGoneAndRecordsWhatIsNew(t *testing.T) {
 	require.Equal(t, n, facts)
 
 	// What was cancelled does not come back because an old file is sent again…
-	job, lines = w.send(m, wdi, realFile(t, n, nil))
+	job, _ = w.send(m, wdi, realFile(t, n, nil))
 	require.Equal(t, NeedsReplace, job.Needs)
 	// …but when asked for.
 	job, lines = w.send(m, replace, realFile(t, n, nil))
@@ -242,7 +242,7 @@ func TestErrFilesThatAreNotTaken(t *testing.T) {
 		rule string
 	}{
 		"unknown profile":        {Request{Profile: "x"}, strings.NewReader(good), fault.NotFound, "profile-unknown"},
-		"unknown parameter":      {Request{Profile: "wdi", Parameters: map[string]string{"yaer": "2019"}}, strings.NewReader(good), fault.Invalid, "parameter-unknown"},
+		"unknown parameter":      {Request{Profile: "wdi", Parameters: map[string]string{"jahr": "2019"}}, strings.NewReader(good), fault.Invalid, "parameter-unknown"},
 		"malformed parameter":    {Request{Profile: "wdi", Parameters: map[string]string{"year": "19"}}, strings.NewReader(good), fault.Invalid, "parameter-malformed"},
 		"replace without reason": {Request{Profile: "wdi", Replace: true}, strings.NewReader(good), fault.Invalid, "reason-missing"},
 		"reason without replace": {Request{Profile: "wdi", Reason: "because"}, strings.NewReader(good), fault.Invalid, "reason-without-replace"},

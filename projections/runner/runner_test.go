@@ -43,6 +43,7 @@ type world struct {
 }
 
 func newWorld(tb testing.TB) *world {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	tb.Cleanup(cancel)
 	return &world{tb: tb, ctx: ctx, log: memory.New(memory.Config{}), sink: sink.NewMemory(flows.MemorySchema(4, 2))}

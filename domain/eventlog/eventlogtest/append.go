@@ -23,6 +23,7 @@ func appendRoundTrip(t *testing.T, l fixture) {
 }
 
 func appendRun(t *testing.T, l fixture) {
+	t.Helper()
 	stream := l.stream("ledger", 202601)
 	first, second := propose(5), propose(7)
 	a := l.append(t, stream, eventlog.NoStream(), first...)
@@ -36,6 +37,7 @@ func appendRun(t *testing.T, l fixture) {
 }
 
 func appendBad(t *testing.T, l fixture) {
+	t.Helper()
 	stream := l.stream("ledger", 202601)
 	noID, noType := propose(2), propose(2)
 	noID[1].ID = uuid.Nil
@@ -57,6 +59,7 @@ func appendBad(t *testing.T, l fixture) {
 }
 
 func appendTooLarge(t *testing.T, l fixture) {
+	t.Helper()
 	stream := l.stream("ledger", 202601)
 	one := propose(1)
 	one[0].Data = jsonOfSize(2 << 20)
