@@ -1,11 +1,15 @@
 package imports
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stofstrom/stofstrom/domain/event"
+	"github.com/stofstrom/stofstrom/ingest/register"
 )
 
 const siteName = 5 // index of the column Site Name
@@ -64,4 +68,26 @@ func TestABadNameOfAFacilityIsForetoldForItsRowOnly(t *testing.T) {
 	job, lines := w.send(m, wdi, threeOfOneSite(t, 0, ""))
 	require.Equal(t, map[string]int64{"new": 2, "rejected": 1, "missing": 1}, job.Counts)
 	require.Equal(t, "Site Name", lines[0].Violations[0].Field)
+}
+
+// A file sent again after its facility was given another time zone is the file
+// that is recorded, in a dry run as well.
+func TestANewTimeZoneMakesNoConflictOfAFile(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	file := ticketFile("1;01-03-2026 00:30;20 03 01;500", "2;02-03-2026 08:00;20 03 01;500")
+	file = bytes.ReplaceAll(file, []byte("2026 "), []byte("2026;"))
+	job, lines := w.send(m, tickets, file)
+	require.Equal(t, map[string]int64{"recorded": 2}, job.Counts, "%+v", lines)
+	entry, ok := w.register.Facility("dk-p-1003412345")
+	require.True(t, ok)
+	moved := entry.Facility
+	moved.TimeZone = "Atlantic/Azores"
+	require.NoError(t, w.register.PutFacility(t.Context(), moved, register.Source{Kind: register.Curated, Name: "test"}, event.Meta{Actor: "test"}).Err)
+	trial := tickets
+	trial.DryRun = true
+	for _, req := range []Request{trial, tickets} {
+		job, lines = w.send(m, req, file)
+		require.Equal(t, map[string]int64{"already_recorded": 2}, job.Counts, "%+v", lines)
+	}
 }

@@ -125,7 +125,7 @@ func (t *trial) row(ctx context.Context, at int, f flow.Fact, replace *ledger.Re
 	ours := ledger.KeyOf(f, zone).Stream()
 	switch {
 	case found && entry.Status == index.Live:
-		same := entry.Content == content && entry.Ledger == ours
+		same := entry.Content == content // wherever it stands: the facility's time zone may have changed
 		rule, detail := flow.RuleConflict, fmt.Sprintf("It is recorded with other content, event %s.", entry.EventID)
 		if entry.Ledger != ours {
 			rule, detail = flow.RuleElsewhere, fmt.Sprintf("Ledger %s, event %s.", entry.Ledger, entry.EventID)

@@ -25,8 +25,12 @@ func (s *Service) decideOne(ctx context.Context, st *loaded, b *batch, t *task) 
 	}
 	var arrived []event.Event
 	if t.keyed {
-		if arrived, err = s.place(ctx, st, t); err != nil {
+		var stands *Result
+		if arrived, stands, err = s.place(ctx, st, t); err != nil {
 			return Result{}, nil, err
+		}
+		if stands != nil {
+			return *stands, nil, nil
 		}
 	}
 	if len(arrived) > 0 {
@@ -68,41 +72,56 @@ func (s *Service) decideOne(ctx context.Context, st *loaded, b *batch, t *task) 
 }
 
 // place makes sure that the identity of a task may be decided in this ledger.
-// It refuses a new fact whose identity stands in another one. When the fact
-// was moved here and its arrival is not noted yet (the process that moved it
-// died in between), it returns the event that notes it.
-func (s *Service) place(ctx context.Context, st *loaded, t *task) ([]event.Event, error) {
+// A new fact whose identity stands in another one is refused, unless it stands
+// there with the very same content: then stands is the answer. That happens when
+// the facility was given another time zone since, and only the month that the
+// same instant falls in has changed. When the fact was moved here and its
+// arrival is not noted yet (the process that moved it died in between), arrived
+// is the event that notes it.
+func (s *Service) place(ctx context.Context, st *loaded, t *task) (arrived []event.Event, stands *Result, err error) {
 	if _, ok := t.command.(ledger.Arrive); ok {
-		return nil, nil
+		return nil, nil, nil
 	}
 	id := ledger.Subject(t.command)
 	if standing, known := st.state.Lookup(id); known && standing.Standing != ledger.Away {
-		return nil, nil
+		return nil, nil, nil
 	}
 	entry, found, err := s.lookup(t.key)
 	if err != nil || !found {
-		return nil, err
+		return nil, nil, err
 	}
 	if entry.Ledger != st.stream {
-		switch t.command.(type) {
-		case ledger.Record, ledger.Replace:
-			return nil, elsewhere(id, entry)
-		default:
-			return nil, nil // the ledger answers
+		switch c := t.command.(type) {
+		case ledger.Record:
+			stands, err = standsElsewhere(c.Fact, entry)
+		case ledger.Replace:
+			stands, err = standsElsewhere(c.Fact, entry)
+		default: // the ledger answers
 		}
+		return nil, stands, err
 	}
 	at, found, err := s.deps.Index.Event(entry.EventID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if found && at.Stream != st.stream {
-		return s.dueArrival(ctx, st, at)
+		arrived, err = s.dueArrival(ctx, st, at)
+		return arrived, nil, err
 	}
 	if !st.fresh {
-		return nil, errStale
+		return nil, nil, errStale
 	}
 	s.requestRebuild(fmt.Sprintf("it places %s in %s, which does not hold it", id, st.stream))
-	return nil, errRebuilding(nil)
+	return nil, nil, errRebuilding(nil)
+}
+
+// standsElsewhere answers a new fact whose identity another ledger holds: with
+// the same content it is recorded already, there; otherwise it is refused.
+func standsElsewhere(f flow.Fact, e index.Entry) (*Result, error) {
+	if e.Status == index.Live && e.Content == f.ContentHash() {
+		return &Result{Status: ledger.StatusAlreadyRecorded, FactID: e.FactID, EventID: e.EventID, Ledger: e.Ledger}, nil
+	}
+	return nil, elsewhere(f.Identity, e)
 }
 
 // elsewhere refuses a fact whose identity another ledger holds.
