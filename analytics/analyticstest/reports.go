@@ -189,6 +189,7 @@ func RandomReports(seed uint64, n int) World {
 			}
 		case flow.Rejected:
 			made = r.put(kind, site, on, code, grams, measured, cameFrom(other, ""))
+			made.Rejects = "a reception"
 			if rng.IntN(2) == 0 {
 				made.Target.Area = "dk-0265"
 			}

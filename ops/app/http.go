@@ -42,7 +42,7 @@ func (f *foundation) questions(db *tables.DB) (route, error) {
 	if err != nil {
 		return route{}, err
 	}
-	return route{patterns: []string{"/v1/flows"}, handler: handler, contract: asking.OpenAPI()}, nil
+	return route{patterns: []string{"/v1/balances", "/v1/flows"}, handler: handler, contract: asking.OpenAPI()}, nil
 }
 
 // listening is the stage that listens, first of all and to the last, so that

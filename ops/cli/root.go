@@ -122,6 +122,7 @@ func newRoot(s streams) *cobra.Command {
 		engineCommand(),
 		importCommand(s),
 		flowsCommand(s),
+		balanceCommand(s),
 		verifyCommand(s),
 		logCommand(s),
 		checkConfigCommand(s),

@@ -37,7 +37,7 @@ func TestSuiteOnTheEngine(t *testing.T) {
 	e := startEngine(t)
 	require.False(t, *update, "golden answers are rewritten by the twin's test, and only checked here")
 	analyticstest.Run(t, analyticstest.Options{
-		Open:   func(t *testing.T, w analyticstest.World) analytics.Conn { return e.open(t, w) },
+		Open:   func(t *testing.T, w analyticstest.World) analytics.Conn { return e.open(t, w).Conn() },
 		Golden: "../../../analytics/analyticstest/testdata/flows",
 		Worlds: *worlds, Facts: 200,
 	})
@@ -56,7 +56,7 @@ func TestLargeRegister(t *testing.T) {
 			OriginArea: "dk-0253", Facility: w.Facilities[len(w.Facilities)-1].ID, WasteCode: "200301", Grams: int64(i) + 1, Events: 1,
 		})
 	}
-	conn := startEngine(t).open(t, w)
+	conn := startEngine(t).open(t, w).Conn()
 	for _, question := range []string{"group_by=facility_region", "group_by=facility_name&facility_area=Roskilde", "group_by=facility_area&facility_region=Sk%C3%A5ne+l%C3%A4n"} {
 		values, err := url.ParseQuery(question)
 		require.NoError(t, err)
@@ -87,7 +87,7 @@ func startEngine(tb testing.TB) *engine {
 	return &engine{dsn: clickhousetest.Start(tb).Admin}
 }
 
-func (e *engine) database(tb testing.TB) driver.Conn {
+func (e *engine) database(tb testing.TB) *clickhouse.DB {
 	tb.Helper()
 	dsn, err := url.Parse(e.dsn)
 	require.NoError(tb, err)
@@ -97,13 +97,14 @@ func (e *engine) database(tb testing.TB) driver.Conn {
 	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	_, err = db.Migrate(tb.Context(), slog.New(slog.DiscardHandler))
 	require.NoError(tb, err)
-	return db.Conn()
+	return db
 }
 
 // open puts a world into a database of its own.
-func (e *engine) open(tb testing.TB, w analyticstest.World) driver.Conn {
+func (e *engine) open(tb testing.TB, w analyticstest.World) *clickhouse.DB {
 	tb.Helper()
-	conn := e.database(tb)
+	db := e.database(tb)
+	conn := db.Conn()
 	var areas, facilities, facts, sums, segments [][]any
 	for _, a := range w.Areas {
 		areas = append(areas, []any{a.Position, a.ID, a.Level, a.Name, a.Parent})
@@ -145,7 +146,7 @@ func (e *engine) open(tb testing.TB, w analyticstest.World) driver.Conn {
 	insert(tb, conn, "INSERT INTO projection_positions (projection, commit, recorded_at)", [][]any{
 		{"flows", w.Committed - 1, w.RecordedAt.Add(-time.Hour)}, {"flows", w.Committed, w.RecordedAt}, {"other", w.Committed + 1000, w.RecordedAt},
 	})
-	return conn
+	return db
 }
 
 func day(tb testing.TB, text string) time.Time {
@@ -172,7 +173,7 @@ func insert(tb testing.TB, conn driver.Conn, statement string, rows [][]any) {
 // million facts make it (1 million rows), with a tail of 100,000 facts.
 func BenchmarkFlows(b *testing.B) {
 	e := startEngine(b)
-	conn := e.database(b)
+	conn := e.database(b).Conn()
 	load(b, conn)
 	s, err := analytics.New(analytics.DefaultConfig(), analytics.Deps{Conn: conn})
 	require.NoError(b, err)
