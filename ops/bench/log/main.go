@@ -26,6 +26,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"syscall"
 	"time"
@@ -37,6 +38,7 @@ type options struct {
 	strict  bool
 	dir     string
 	only    string
+	match   *regexp.Regexp // rows to measure
 	profile string
 	open    int
 	serve   string // what a child process serves; see serve.go
@@ -61,12 +63,16 @@ func main() {
 }
 
 func parse(args []string) (*options, error) {
-	o := &options{}
+	o := &options{match: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("log", flag.ContinueOnError)
 	flags.BoolVar(&o.short, "short", false, "short slices, small data: a minute or two; numbers are rougher")
 	flags.BoolVar(&o.strict, "strict", false, "exit with 1 if a goal is missed")
 	flags.StringVar(&o.dir, "dir", os.TempDir(), "folder for the data, on the disk to measure; what is made there is deleted")
 	flags.StringVar(&o.only, "only", "append,read,watermill,space", "parts to measure, of these, by commas")
+	flags.Func("match", "regular expression; measure only rows whose name it matches", func(text string) (err error) {
+		o.match, err = regexp.Compile(text)
+		return err
+	})
 	flags.StringVar(&o.profile, "profile", "", "folder for CPU profiles of the node, one per measurement")
 	flags.IntVar(&o.open, "open", 0, "instead of rates: make a store of so many events and measure opening it")
 	flags.StringVar(&o.serve, "serve", "", "what this process serves as a child of another: noop, node, nats, make")
@@ -84,7 +90,7 @@ func parse(args []string) (*options, error) {
 		return nil, fmt.Errorf("-slice %s, -rounds %d, -open %d: none may be negative", o.slice, o.rounds, o.open)
 	}
 	slice, rounds := 2*time.Second, 5
-	o.readable, o.stored, o.messages = 200_000, 1_000_000, 100_000
+	o.readable, o.stored, o.messages = 200_000, 1_000_000, 50_000
 	if o.short {
 		slice, rounds = 500*time.Millisecond, 3
 		o.readable, o.stored, o.messages = 50_000, 200_000, 10_000

@@ -81,6 +81,13 @@ type comparison struct {
 	ratio, lowest, highest float64 // of the rates, pair by pair: the median, and the extremes
 }
 
+// cpuRatio is what the ratio of the rates would be if CPU time were all that
+// either side waits for: client and server together, per event. It moves far
+// less with a machine's other work than the rates do.
+func (c comparison) cpuRatio() float64 {
+	return (c.reference.client + c.reference.server) / (c.ours.client + c.ours.server)
+}
+
 // compare measures the two in alternating slices, and which of them comes
 // first alternates as well. A first slice of each is not counted: in it
 // connections are made and caches fill.

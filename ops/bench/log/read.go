@@ -67,6 +67,9 @@ func measureReads(ctx context.Context, o *options, dir string, r *report) (err e
 	}
 	r.head(fmt.Sprintf("Reads and subscriptions, %s events of %d bytes, events/s", thousands(float64(o.readable)), readBytes), comparedColumns("no-op")...)
 	for _, what := range readings {
+		if !o.match.MatchString(what.name) {
+			continue
+		}
 		sides := [2]*side{}
 		for i := range sides {
 			sides[i] = &side{server: p.servers[i], run: func(ctx context.Context, limit time.Duration) (int, error) {

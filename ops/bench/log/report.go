@@ -50,6 +50,7 @@ func (r *report) compared(name string, c comparison, least float64, unit string)
 	r.row(name,
 		thousands(c.reference.rate), thousands(c.ours.rate),
 		fmt.Sprintf("%s (%s–%s)", ratioText(c.ratio, unit), ratioText(c.lowest, unit), ratioText(c.highest, unit)), goal,
+		ratioText(c.cpuRatio(), unit),
 		fmt.Sprintf("%.1f / %.1f", c.reference.client, c.ours.client),
 		fmt.Sprintf("%.1f / %.1f", c.reference.server, c.ours.server))
 }

@@ -293,10 +293,21 @@ func (s *Store) options() *pebble.Options {
 		o.Levels[i].IndexBlockSize = 64 << 10
 	}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	o.Experimental.SpanPolicyFunc = splitBehindLog
 	for i := range o.TargetFileSizes {
 		o.TargetFileSizes[i] = 16 << 20
 	}
 	return o
+}
+
+// splitBehindLog ends each table where the log ends and the indexes begin.
+// Tables of the log alone overlap nothing that is there already, so that they
+// sink through the levels without being written again; only the indexes are.
+func splitBehindLog(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	if len(start) > 0 && start[0] == prefixLog {
+		end = []byte{prefixLog + 1}
+	}
+	return policy, end, nil
 }
 
 // checkFormat refuses a layout of another version and stamps a new store.

@@ -14,9 +14,9 @@ import (
 const (
 	queuedRequests  = 4096
 	maxGroupEvents  = 1 << 14
-	maxGroupBytes   = 8 << 20
+	maxGroupBytes   = 1 << 20 // more would keep callers waiting for the disk that could send meanwhile
 	groupsInFlight  = 64
-	smallGroupBytes = 64 << 10 // below it a group waits for the sync under way
+	smallGroupBytes = 16 << 10 // below it a group waits for the sync under way
 	cachedStreams   = 1 << 15
 	recoverInterval = 250 * time.Millisecond
 	preloadBytes    = 16 << 20
