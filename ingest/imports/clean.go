@@ -4,19 +4,21 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // clean removes finished jobs that are too old, too many or too large
 // together, oldest first.
 func (m *Manager) clean() {
 	for _, e := range m.removable() {
-		m.mu.Lock()
-		delete(m.jobs, e.man.ID)
-		m.mu.Unlock()
+		if !m.forget(e) {
+			continue
+		}
 		// Renamed first, so that a kill leaves no half job under a job's name.
 		gone := filepath.Join(m.cfg.Dir, incomingDir, "removed-"+e.man.ID)
 		if err := os.Rename(e.dir, gone); err != nil {
@@ -29,13 +31,24 @@ func (m *Manager) clean() {
 	}
 }
 
+// forget takes a job off the list, unless it has something to do again.
+func (m *Manager) forget(e *entry) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !e.man.over() {
+		return false
+	}
+	delete(m.jobs, e.man.ID)
+	return true
+}
+
 func (m *Manager) removable() []*entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var finished []*entry
 	var total int64
 	for _, e := range m.jobs {
-		if e.man.Status == Done || e.man.Status == Failed {
+		if e.man.over() {
 			finished = append(finished, e)
 			total += e.man.Bytes
 		}
@@ -52,6 +65,18 @@ func (m *Manager) removable() []*entry {
 		out = append(out, e)
 	}
 	return out
+}
+
+// openLines opens a file of lines as it stands; one that is not there has none.
+func openLines(path string) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open report: %w", err)
+	}
+	return wholeLines(f)
 }
 
 // wholeLines reads a file that may be growing up to its last whole line.

@@ -27,6 +27,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/stofstrom/stofstrom/domain/area"
 	"github.com/stofstrom/stofstrom/domain/event"
 	"github.com/stofstrom/stofstrom/domain/eventlog"
@@ -82,6 +84,8 @@ type Intake interface {
 	// Submit returns one result per item, in order. A result whose error is
 	// Unavailable or NoRoom may be submitted again, any number of times.
 	Submit(ctx context.Context, items []intake.Item) []intake.Result
+	// Event tells where an event stands in the log.
+	Event(ctx context.Context, id uuid.UUID) (place index.Place, found bool, err error)
 	// Scope yields the live identities of a reporter and source.
 	Scope(ctx context.Context, reporter, source string) iter.Seq2[intake.Live, error]
 	// Lookup tells where an identity stands.

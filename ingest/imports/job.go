@@ -81,6 +81,8 @@ type Job struct {
 	Explanation string           `json:"explanation,omitempty"` // of Needs, or of why the job waits
 	Error       *Problem         `json:"error,omitempty"`       // of a failed job
 	Attribution string           `json:"attribution,omitempty"` // of the profile's data
+
+	Cancellation *Cancellation `json:"cancellation,omitempty"` // nil unless the import is, or was, cancelled
 }
 
 // Problem is why a job failed.

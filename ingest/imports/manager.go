@@ -98,7 +98,7 @@ func (m *Manager) enqueue(e *entry) {
 	m.mu.Lock()
 	m.jobs[e.man.ID] = e
 	e.ended = make(chan struct{})
-	if e.man.Status == Done || e.man.Status == Failed {
+	if e.man.over() {
 		close(e.ended)
 	} else {
 		m.queue = append(m.queue, e)
@@ -192,14 +192,7 @@ func (m *Manager) Report(id string) (io.ReadCloser, error) {
 	if !ok {
 		return nil, fault.New(fault.NotFound, "there is no import %q", id)
 	}
-	f, err := os.Open(filepath.Join(e.dir, reportFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return io.NopCloser(strings.NewReader("")), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open report: %w", err)
-	}
-	return wholeLines(f)
+	return openLines(filepath.Join(e.dir, reportFile))
 }
 
 // Run works on jobs until ctx ends, and returns nil then.
@@ -218,13 +211,18 @@ func (m *Manager) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			}
-			e, bound := m.take()
+			e, bound, scope := m.take()
 			if e == nil {
 				<-free
 				break
 			}
 			wg.Go(func() {
-				m.work(ctx, e, bound)
+				if e.man.Cancellation != nil {
+					m.workCancel(ctx, e)
+				} else {
+					m.work(ctx, e, bound)
+				}
+				m.leave(scope)
 				<-free
 				m.nudge()
 			})
@@ -240,10 +238,23 @@ func (m *Manager) Run(ctx context.Context) error {
 }
 
 // take returns the oldest job whose scope no other job is working on.
-func (m *Manager) take() (*entry, *profile.Bound) {
+func (m *Manager) take() (*entry, *profile.Bound, string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	take := func(i int, scope string) *entry {
+		e := m.queue[i]
+		m.scopes[scope] = true
+		m.queue = slices.Delete(m.queue, i, i+1)
+		m.deps.Metrics.queued.Set(float64(len(m.queue)))
+		return e
+	}
 	for i, e := range m.queue {
+		if e.man.Cancellation != nil {
+			if scope := m.scopeToCancel(e); !m.scopes[scope] {
+				return take(i, scope), nil, scope
+			}
+			continue
+		}
 		p, ok := m.deps.Profiles[e.man.Profile]
 		if !ok {
 			continue // stays queued until a program that knows the profile starts
@@ -259,23 +270,22 @@ func (m *Manager) take() (*entry, *profile.Bound) {
 		if m.scopes[scopeOf(bound)] {
 			continue
 		}
-		m.scopes[scopeOf(bound)] = true
-		m.queue = slices.Delete(m.queue, i, i+1)
-		m.deps.Metrics.queued.Set(float64(len(m.queue)))
-		return e, bound
+		return take(i, scopeOf(bound)), bound, scopeOf(bound)
 	}
-	return nil, nil
+	return nil, nil, ""
+}
+
+// leave lets other jobs have a scope.
+func (m *Manager) leave(scope string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.scopes, scope)
 }
 
 func scopeOf(b *profile.Bound) string { return b.Reporter() + "\x00" + b.Source() }
 
 // work brings one job to its end, however often it must try.
 func (m *Manager) work(ctx context.Context, e *entry, bound *profile.Bound) {
-	defer func() {
-		m.mu.Lock()
-		delete(m.scopes, scopeOf(bound))
-		m.mu.Unlock()
-	}()
 	log := m.log.With("import", e.man.ID, "profile", e.man.Profile)
 	began := m.deps.Now()
 	m.deps.Metrics.running.Inc()

@@ -130,9 +130,9 @@ func TestErrTooManyJobsWait(t *testing.T) {
 	_, err := m.Create(bytes.NewReader(file), tickets)
 	require.Equal(t, fault.Unavailable, fault.KindOf(err))
 	// Of one scope one job is worked on at a time; another scope goes on.
-	_, ok := m.take()
+	_, ok, _ := m.take()
 	require.NotNil(t, ok)
-	e, _ := m.take()
+	e, _, _ := m.take()
 	require.Nil(t, e)
 }
 

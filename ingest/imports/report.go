@@ -27,6 +27,7 @@ const (
 	LineNew             LineStatus = "new"       // not recorded: held back, see the job's needs
 	// For recorded rows that the file lacks; these have no line.
 	LineMissing   LineStatus = "missing"   // still counts
+	LineLeft      LineStatus = "left"      // of a cancellation: not as the import recorded it any more, and not touched
 	LineCancelled LineStatus = "cancelled" // does not count any more
 )
 
