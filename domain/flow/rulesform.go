@@ -66,6 +66,8 @@ var formRules = []Rule{
 	{area.RuleParent, fault.Error, "parent", StageForm, "The area it lies in is not registered, or cannot hold it.", "Området, det ligger i, er ikke registreret eller kan ikke rumme det.", srcProject},
 	{area.RuleCentre, fault.Error, "centre", StageForm, "The centre is not a place on the earth in degrees.", "Midtpunktet er ikke et sted på jorden i grader.", srcProject},
 	{"id-differs", fault.Error, "id", StageForm, "The body names another entry than the address.", "Indholdet nævner en anden post end adressen.", srcProject},
+	{"replace-cancels-most", fault.Error, "replace", StageForm, "The file lacks more than half of what is recorded of its data set; cancelling that much must be asked for.", "Filen mangler mere end halvdelen af det, der er registreret i dens datasæt; så stor en annullering skal der bedes om.", srcProject},
+	{"cancel-most-without-replace", fault.Error, "cancel_most", StageForm, "Most of a data set is cancelled only by a file that replaces it.", "Det meste af et datasæt annulleres kun af en fil, der erstatter det.", srcProject},
 	{"replace-not-keyless", fault.Error, "replace", StageForm, "Only a file without ids of its own is replaced as a whole.", "Kun en fil uden egne id-er erstattes som helhed.", srcProject},
 	{"idempotency-key-malformed", fault.Error, "Idempotency-Key", StageForm, "The Idempotency-Key is empty, too long, given twice, or not plain ASCII.", "Idempotency-Key er tom, for lang, angivet to gange eller ikke ren ASCII.", srcProject},
 	{"idempotency-key-reused", fault.Error, "Idempotency-Key", StageForm, "The Idempotency-Key was used for another request.", "Idempotency-Key er brugt til en anden forespørgsel.", srcProject},

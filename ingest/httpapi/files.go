@@ -54,8 +54,8 @@ func (h *Handler) postImport(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// importRequest reads the query: profile, replace, reason, file, and param.NAME
-// for the profile's parameters. Anything else is refused.
+// importRequest reads the query: profile, dry_run, replace, cancel_most, reason,
+// file, and param.NAME for the profile's parameters. Anything else is refused.
 func importRequest(r *http.Request) (imports.Request, error) {
 	req := imports.Request{Parameters: map[string]string{}}
 	var bad []fault.Violation
@@ -86,12 +86,14 @@ func importRequest(r *http.Request) (imports.Request, error) {
 			req.Reason = value
 		case name == "replace":
 			req.Replace = flag(name, value)
+		case name == "cancel_most":
+			req.CancelMost = flag(name, value)
 		case name == "dry_run":
 			req.DryRun = flag(name, value)
 		case isParameter:
 			req.Parameters[parameter] = value
 		default:
-			fail("query-unknown", name, value, "There are profile, dry_run, replace, reason, file, and param.NAME for the profile's parameters.")
+			fail("query-unknown", name, value, "There are profile, dry_run, replace, cancel_most, reason, file, and param.NAME for the profile's parameters.")
 		}
 	}
 	if req.Profile == "" {

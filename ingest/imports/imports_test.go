@@ -3,6 +3,7 @@ package imports
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -278,3 +279,45 @@ type failing struct{}
 var errSource = errors.New("the sender hung up")
 
 func (failing) Read([]byte) (int, error) { return 0, errSource }
+
+// A file that was cut off must not take what is recorded with it.
+func TestAReplacementThatCancelsMostMustBeAskedFor(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	const n = 60
+	w.send(m, wdi, realFile(t, n, nil))
+	facts, total := w.total()
+	replace := wdi
+	replace.Replace, replace.Reason = true, "the publisher sent it again"
+	for _, left := range []int{0, 29} {
+		for _, trial := range []bool{true, false} {
+			req := replace
+			req.DryRun = trial
+			job, err := m.Create(bytes.NewReader(realFile(t, left, nil)), req)
+			require.NoError(t, err)
+			job, err = m.Wait(t.Context(), job.ID)
+			require.NoError(t, err)
+			require.Equal(t, Failed, job.Status, "%d rows left", left)
+			require.Equal(t, "replace-cancels-most", job.Error.Violations[0].Rule)
+			require.Contains(t, job.Error.Violations[0].Message, fmt.Sprintf("It would cancel %d of the %d recorded rows.", n-left, n))
+			require.Empty(t, job.Counts)
+			f, g := w.total()
+			require.Equal(t, [2]any{facts, total}, [2]any{f, g})
+		}
+	}
+	// Half is not most; and what is asked for is done.
+	job, _ := w.send(m, replace, realFile(t, n/2, nil))
+	require.Equal(t, map[string]int64{"already_recorded": n / 2, "cancelled": n / 2}, job.Counts)
+	replace.CancelMost = true
+	job, _ = w.send(m, replace, realFile(t, 1, nil))
+	require.Equal(t, map[string]int64{"already_recorded": 1, "cancelled": n/2 - 1}, job.Counts)
+	// A handful is never most, however small the data set.
+	replace.CancelMost = false
+	w.send(m, replace, realFile(t, 11, nil))
+	job, _ = w.send(m, replace, realFile(t, 1, nil))
+	require.Equal(t, map[string]int64{"already_recorded": 1, "cancelled": 10}, job.Counts)
+
+	replace.Replace, replace.Reason, replace.CancelMost = false, "", true
+	_, err := m.Create(bytes.NewReader(realFile(t, 1, nil)), replace)
+	require.Equal(t, fault.Invalid, fault.KindOf(err))
+}

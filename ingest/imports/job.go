@@ -51,6 +51,7 @@ type Request struct {
 	FileName   string // as the sender calls it; for people
 	Replace    bool   // recorded rows that the file lacks are cancelled or corrected
 	DryRun     bool   // nothing is recorded: the report says what would be
+	CancelMost bool   // with Replace: also when most of what is recorded would be cancelled
 	Reason     string // required with Replace
 	Actor      string // who sends it; recorded with every event
 }
@@ -64,7 +65,8 @@ type Job struct {
 	Bytes      int64             `json:"bytes"`  // as sent
 	SHA256     string            `json:"sha256"` // of the bytes as sent, hex
 	Replace    bool              `json:"replace"`
-	DryRun     bool              `json:"dry_run,omitempty"` // nothing is recorded: the report says what would be
+	DryRun     bool              `json:"dry_run,omitempty"`     // nothing is recorded: the report says what would be
+	CancelMost bool              `json:"cancel_most,omitzero"` // replace, also when most is cancelled
 	Reason     string            `json:"reason,omitempty"`
 	Actor      string            `json:"actor"`
 

@@ -19,6 +19,8 @@ type comparison struct {
 	pair    bool // a new row takes the place of a missing one that differs in the measure only
 
 	lacking int64 // recorded rows that the file lacks, before pairing
+	gone    int64 // of these, those that no new row takes the place of
+	live    int64 // recorded rows of the scope
 	record  []byte
 }
 
@@ -111,6 +113,7 @@ func (c *comparison) equal(key profile.Key, file, books *cursor, added *[]newRow
 	var recorded []missing
 	for books.more && books.key() == key {
 		recorded = append(recorded, parseMissing(books.rec))
+		c.live++
 		if err := books.advance(); err != nil {
 			return err
 		}
@@ -155,6 +158,7 @@ func (c *comparison) group(added []newRow, gone []missing) error {
 			return err
 		}
 	}
+	c.gone += int64(len(gone) - pairs)
 	for _, m := range gone[pairs:] {
 		c.record = m.bytes(c.record)
 		if _, err := c.missing.Write(c.record); err != nil {

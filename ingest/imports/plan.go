@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
+	"github.com/stofstrom/stofstrom/domain/flow"
 	"github.com/stofstrom/stofstrom/ingest/imports/extsort"
 	"github.com/stofstrom/stofstrom/ingest/profile"
 )
@@ -112,6 +113,9 @@ func (r *run) compare(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if err := r.cancelsMost(c); err != nil {
+		return err
+	}
 	if err := writeRecords(filepath.Join(r.dir, planFile), func(w io.Writer) error { return copySorted(w, plan, decisionSize) }); err != nil {
 		return err
 	}
@@ -123,6 +127,22 @@ func (r *run) compare(ctx context.Context) error {
 		man.Held = c.lacking > 0 && !c.pair
 	})
 	return r.step(stepPlanned)
+}
+
+// fewCancelled is how many recorded rows a replacement may always cancel,
+// however small the data set is.
+const fewCancelled = 10
+
+// cancelsMost refuses a replacement that would cancel more than half of what
+// is recorded, unless that was asked for: a file that was cut off, or has its
+// heading only, looks just like it.
+func (r *run) cancelsMost(c *comparison) error {
+	if !c.pair || r.man.CancelMost || c.gone <= fewCancelled || 2*c.gone <= c.live {
+		return nil
+	}
+	counts := fmt.Sprintf("It would cancel %d of the %d recorded rows.", c.gone, c.live)
+	return &fault.Fault{Kind: fault.Conflict, Detail: "nothing was changed: the file lacks most of what is recorded of its data set, as one that was cut off would",
+		Violations: []fault.Violation{flow.Violates("replace-cancels-most", "replace", "true", counts+" If that is meant, give cancel_most=true as well.")}}
 }
 
 // readKeys reads the whole file once: it registers what rows name, and counts

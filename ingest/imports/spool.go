@@ -64,6 +64,11 @@ func (m *Manager) bind(req Request) (*profile.Bound, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.CancelMost && !req.Replace {
+		return nil, &fault.Fault{Kind: fault.Invalid, Detail: "most is to be cancelled, but nothing is to be replaced", Violations: []fault.Violation{
+			flow.Violates("cancel-most-without-replace", "cancel_most", "true", "Give replace=true as well."),
+		}}
+	}
 	if req.Replace {
 		if !bound.Keyless() {
 			return nil, &fault.Fault{Kind: fault.Invalid, Detail: "the profile's rows have ids of their own", Violations: []fault.Violation{
@@ -96,7 +101,7 @@ func (m *Manager) receive(dir, id string, body io.Reader, req Request, bound *pr
 	}
 	man := &manifest{Job: Job{
 		ID: id, Profile: req.Profile, Parameters: bound.Parameters(), FileName: req.FileName, Bytes: size, SHA256: sum,
-		Replace: req.Replace, DryRun: req.DryRun, Reason: req.Reason, Actor: req.Actor, Status: Queued, CreatedAt: m.deps.Now().UTC(),
+		Replace: req.Replace, CancelMost: req.CancelMost, DryRun: req.DryRun, Reason: req.Reason, Actor: req.Actor, Status: Queued, CreatedAt: m.deps.Now().UTC(),
 		Counts: map[string]int64{}, Attribution: bound.Profile().Attribution(),
 	}}
 	if err := man.save(dir); err != nil {

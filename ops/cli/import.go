@@ -37,6 +37,7 @@ type importOptions struct {
 	profile  string
 	params   map[string]string
 	replace  bool
+	most     bool
 	reason   string
 	report   string
 	progress bool
@@ -66,6 +67,7 @@ func importCommand(s streams) *cobra.Command {
 	flags.StringVar(&o.profile, "profile", "", "`name` of the profile that reads the files")
 	flags.StringToStringVar(&o.params, "param", nil, "`name=value` of a parameter of the profile; may be repeated")
 	flags.BoolVar(&o.replace, "replace", false, "the file replaces what was recorded from an earlier one: what it lacks is corrected or cancelled")
+	flags.BoolVar(&o.most, "cancel-most", false, "with --replace: also when that cancels more than half of what is recorded")
 	flags.StringVar(&o.reason, "reason", "", "`why` it is replaced; recorded with every change")
 	flags.StringVar(&o.report, "report", "", "`file` that the whole report is written to, as CSV")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "show what would become of each line, and record nothing")
@@ -85,6 +87,8 @@ func importCommand(s streams) *cobra.Command {
 			return usageError{errors.New("no file is named")}
 		case o.replace && strings.TrimSpace(o.reason) == "":
 			return usageError{errors.New("--replace needs --reason: it is recorded with every change")}
+		case o.most && !o.replace:
+			return usageError{errors.New("--cancel-most goes with --replace: nothing else cancels rows")}
 		case o.report != "" && len(files) > 1:
 			return usageError{errors.New("--report takes the report of one file")}
 		}
@@ -164,6 +168,9 @@ func sendFile(ctx context.Context, server, file string, o importOptions) (import
 	if o.replace {
 		query.Set("replace", "true")
 		query.Set("reason", o.reason)
+	}
+	if o.most {
+		query.Set("cancel_most", "true")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(server, "/")+"/v1/imports?"+query.Encode(), f)
 	if err != nil {
