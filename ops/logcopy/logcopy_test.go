@@ -3,6 +3,7 @@ package logcopy
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"testing"
 	"time"
@@ -323,6 +324,65 @@ func TestAGapInTheSourceIsNamed(t *testing.T) {
 	_, err := New(a.log, b.log, nil).Copy(t.Context())
 	require.ErrorIs(t, err, ErrGap)
 	require.ErrorContains(t, err, "of stream s there is none between revisions 0 and 3")
+}
+
+// held is a source that gives away what it is told to.
+type held []eventstore.Stored
+
+func (h held) StoredEnd(context.Context) (eventlog.Position, error) {
+	return h[len(h)-1].Position, nil
+}
+
+func (h held) Stored(_ context.Context, from eventlog.Position) iter.Seq2[eventstore.Stored, error] {
+	return func(yield func(eventstore.Stored, error) bool) {
+		for _, e := range h {
+			if e.Position.Compare(from) >= 0 && !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestRevisionsAreNeverClosedUpOverAGap(t *testing.T) {
+	a := startServer(t, nil)
+	a.append(t, "s", 5, nil)
+	var all held
+	for e, err := range a.log.Stored(t.Context(), eventlog.Position{}) {
+		require.NoError(t, err)
+		all = append(all, e)
+	}
+	for name, left := range map[string]held{"at the start": all[1:], "between": {all[0], all[1], all[3], all[4]}} {
+		t.Run(name, func(t *testing.T) {
+			b := startServer(t, nil)
+			_, err := New(left, b.log, nil).Copy(t.Context())
+			require.ErrorIs(t, err, ErrGap)
+			for i, e := range b.all(t) {
+				require.Equal(t, all[i].ID, e.ID)
+				require.Equal(t, all[i].Revision, e.Revision)
+			}
+		})
+	}
+}
+
+func TestAppendsAreBounded(t *testing.T) {
+	a, b := startServer(t, nil), startServer(t, nil)
+	a.append(t, "many", 1200, nil)
+	for range 4 {
+		a.append(t, "large", 3, func(_ int, e *esdb.EventData) { e.Data = make([]byte, 200<<10) })
+	}
+	var last Progress
+	appends := 0
+	_, err := New(a.log, b.log, func(p Progress) {
+		require.LessOrEqual(t, p.Events-last.Events, uint64(maxEvents))
+		if p.Events > 1200 && last.Events >= 1200 {
+			require.LessOrEqual(t, p.Events-last.Events, uint64(2), "two large events are as much as fits")
+		}
+		last = p
+		appends++
+	}).Copy(t.Context())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, appends, 1+3+6)
+	requireSame(t, a, b)
 }
 
 func TestVerifyNamesTheFirstDifference(t *testing.T) {
