@@ -134,6 +134,47 @@ func (h *Handler) getReport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	h.sendReport(w, r, report, asCSV)
+	return nil
+}
+
+// deleteImport asks for everything that an import recorded to be cancelled:
+// 202, durable, and done by itself; 200 when it is done already.
+func (h *Handler) deleteImport(w http.ResponseWriter, r *http.Request) error {
+	values, err := query(r, "reason")
+	if err != nil {
+		return err
+	}
+	job, err := h.deps.Imports.Cancel(r.PathValue("id"), values.Get("reason"), h.deps.Actor(r))
+	if err != nil {
+		return err
+	}
+	status := http.StatusAccepted
+	if job.Cancellation.Status == imports.Done {
+		status = http.StatusOK
+	}
+	w.Header().Set("Location", "/v1/imports/"+job.ID)
+	h.write(w, r, status, "application/json", job)
+	return nil
+}
+
+// getCancellation gives what became of each line that a cancelled import had
+// recorded, as far as the cancellation is.
+func (h *Handler) getCancellation(w http.ResponseWriter, r *http.Request) error {
+	asCSV, err := wantsCSV(r)
+	if err != nil {
+		return err
+	}
+	report, err := h.deps.Imports.CancelReport(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	h.sendReport(w, r, report, asCSV)
+	return nil
+}
+
+func (h *Handler) sendReport(w http.ResponseWriter, r *http.Request, report io.ReadCloser, asCSV bool) {
+	var err error
 	defer report.Close() //nolint:errcheck // a file that was only read
 	timed := &timedWriter{w: w, h: h}
 	if asCSV {
@@ -150,7 +191,6 @@ func (h *Handler) getReport(w http.ResponseWriter, r *http.Request) error {
 		// part of a report for the whole.
 		panic(http.ErrAbortHandler)
 	}
-	return nil
 }
 
 func wantsCSV(r *http.Request) (bool, error) {

@@ -105,6 +105,9 @@ type Imports interface {
 	Get(id string) (imports.Job, error)
 	List() []imports.Job
 	Report(id string) (io.ReadCloser, error)
+	// Cancel asks for what an import recorded to be cancelled.
+	Cancel(id, reason, actor string) (imports.Job, error)
+	CancelReport(id string) (io.ReadCloser, error)
 	// Returned is the sender's own file with the results beside its rows.
 	Returned(id string, lang imports.Language) (*imports.Returned, error)
 }
@@ -187,7 +190,9 @@ func (h *Handler) routes() []route {
 		{http.MethodPost, "/v1/imports", h.postImport},
 		{http.MethodGet, "/v1/imports", h.listImports},
 		{http.MethodGet, "/v1/imports/{id}", h.getImport},
+		{http.MethodDelete, "/v1/imports/{id}", h.deleteImport},
 		{http.MethodGet, "/v1/imports/{id}/report", h.getReport},
+		{http.MethodGet, "/v1/imports/{id}/cancellation", h.getCancellation},
 		{http.MethodGet, "/v1/facilities", h.listFacilities},
 		{http.MethodGet, "/v1/facilities/{id}", h.getFacility},
 		{http.MethodPut, "/v1/facilities/{id}", h.putFacility},

@@ -46,6 +46,9 @@ type failing struct {
 	err error
 }
 
+func (f failing) Cancel(string, string, string) (imports.Job, error) { return imports.Job{}, f.err }
+func (f failing) CancelReport(string) (io.ReadCloser, error)         { return nil, f.err }
+
 func (f failing) Submit(_ context.Context, items []intake.Item) []intake.Result {
 	results := make([]intake.Result, len(items))
 	for i := range results {
