@@ -187,6 +187,8 @@ func breaches() []breach {
 		{"far more out than in", flow.Sorted, fact(func(f F) { f.Outputs[0].Net, f.Outputs[1].Net = 1<<63-1, 1<<63-1 }), flow.RuleOutputsExceed, "outputs", "1000000000.000001 t"},
 		{"101 outputs", flow.Sorted, fact(func(f F) { f.Outputs = make([]flow.Output, 101) }), flow.RuleOutputsTooMany, "outputs", "101"},
 		{"items below zero", flow.Reused, fact(func(f F) { f.Items = -1 }), flow.RuleAmountNegative, "items", "-1"},
+		{"too many items", flow.Reused, fact(func(f F) { f.Items = 1_000_000_001 }), flow.RuleItemsAboveLimit, "items", "1000000001"},
+		{"too much energy", flow.Incinerated, fact(func(f F) { f.EnergyKWh = 1<<63 - 1 }), flow.RuleEnergyAboveLimit, "energy_kwh", "9223372036854775807"},
 		{"energy below zero", flow.Incinerated, fact(func(f F) { f.EnergyKWh = -1 }), flow.RuleAmountNegative, "energy_kwh", "-1"},
 
 		{"long fate", flow.Received, fact(func(f F) { f.Fate = long }), flow.RuleTextTooLong, "fate", long[:200]},

@@ -93,8 +93,14 @@ func (c *checker) treatment() {
 	if f.Items < 0 {
 		c.add(RuleAmountNegative, "items", strconv.FormatInt(f.Items, 10), "")
 	}
+	if f.Items > MaxItems {
+		c.add(RuleItemsAboveLimit, "items", strconv.FormatInt(f.Items, 10), "")
+	}
 	if f.EnergyKWh < 0 {
 		c.add(RuleAmountNegative, "energy_kwh", strconv.FormatInt(f.EnergyKWh, 10), "")
+	}
+	if f.EnergyKWh > MaxEnergyKWh {
+		c.add(RuleEnergyAboveLimit, "energy_kwh", strconv.FormatInt(f.EnergyKWh, 10), "")
 	}
 	if c.shape.outputs == never {
 		return

@@ -37,6 +37,8 @@ const (
 	MaxTagKeyBytes   = 40                        // of a tag's key
 	MaxOutputs       = 100                       // outputs of a treatment
 	MaxPeriodDays    = 366                       // of a period total
+	MaxItems         = 1_000_000_000             // of one fact; millions of facts can be summed in 64 bits
+	MaxEnergyKWh     = 1_000_000_000_000         // of one fact
 	MaxLoad          = 10_000 * 1_000_000        // grams; single facts other than stock counts
 	MaxTotal         = 1_000_000_000 * 1_000_000 // grams; period totals and stock counts
 	RoadLoad         = 40 * 1_000_000            // grams; what one lorry can carry
@@ -87,6 +89,8 @@ const (
 	RuleOutputsExceed      = "outputs-exceed-input"
 	RuleOutputsTooMany     = "outputs-too-many"
 	RuleAmountNegative     = "amount-negative"
+	RuleItemsAboveLimit    = "items-above-limit"
+	RuleEnergyAboveLimit   = "energy-above-limit"
 	RuleTagsTooMany        = "tags-too-many"
 	RuleTagKey             = "tag-key-malformed"
 
@@ -160,6 +164,8 @@ var rules = []Rule{
 	{RuleOutputsExceed, fault.Error, "outputs", StageCheck, "More came out than went in, and no tag says what was added.", "Der kom mere ud end ind, og intet mærke siger, hvad der blev tilsat.", "conservation of mass"},
 	{RuleOutputsTooMany, fault.Error, "outputs", StageCheck, "There are more than 100 outputs.", "Der er flere end 100 output.", srcProject},
 	{RuleAmountNegative, fault.Error, "*", StageCheck, "The amount is below zero.", "Mængden er under nul.", srcProject},
+	{RuleItemsAboveLimit, fault.Error, "items", StageCheck, "There are more than 1,000,000,000 items in one event.", "Der er mere end 1.000.000.000 stk. i én hændelse.", srcProject},
+	{RuleEnergyAboveLimit, fault.Error, "energy_kwh", StageCheck, "The energy of one event is above 1,000,000,000,000 kWh.", "Energien i én hændelse er over 1.000.000.000.000 kWh.", srcProject},
 	{RuleTagsTooMany, fault.Error, "tags", StageCheck, "There are more than 16 tags.", "Der er flere end 16 mærker.", srcProject},
 	{RuleTagKey, fault.Error, "tags", StageCheck, "The key of a tag is not 1 to 40 of a-z, 0-9 and underscore.", "Et mærkes nøgle er ikke 1 til 40 af a-z, 0-9 og understreg.", srcProject},
 
