@@ -46,7 +46,8 @@ type BalanceAnswer struct {
 	Rules    []string          // ids of the rule sets and registers that made the answer, sorted
 }
 
-// FacilityBalance is one balance with the name of its facility.
+// FacilityBalance is one balance with the name of its facility. Lines that
+// nothing was reported of, and that are zero, are left out; the gap is not.
 type FacilityBalance struct {
 	balance.Balance
 	Name      Value
@@ -296,8 +297,11 @@ func (b *balancing) answer() (BalanceAnswer, error) {
 			fmt.Sprintf("register/position-%d", b.moment.register.changed)},
 	}
 	slices.Sort(a.Rules)
+	rows := 0
 	for _, one := range statement.Balances {
 		if b.shows(one.Material, one.Whole) {
+			one.Lines = slices.DeleteFunc(one.Lines, func(l balance.Line) bool { return l.Streams == 0 && l.Term != balance.Gap })
+			rows += len(one.Lines)
 			a.Balances = append(a.Balances, FacilityBalance{
 				Balance: one, Name: b.name(one.Facility), Neighbour: len(b.asked) > 0 && !slices.Contains(b.asked, string(one.Facility)),
 			})
@@ -308,7 +312,7 @@ func (b *balancing) answer() (BalanceAnswer, error) {
 			a.Flows = append(a.Flows, BalanceFlow{Flow: f, Reconciled: statement.Result.Streams[i], Name: b.name(f.Facility)})
 		}
 	}
-	if rows := len(a.Flows) + len(a.Balances)*len(balance.Terms()); rows > b.service.config.MaxRows {
+	if rows+len(a.Flows) > b.service.config.MaxRows {
 		return BalanceAnswer{}, tooMany("rows", b.service.config.MaxRows)
 	}
 	return a, nil

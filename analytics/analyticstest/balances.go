@@ -82,6 +82,7 @@ func sameBalances(t *testing.T, s *analytics.Service, w World, q analytics.Balan
 	}
 	require.Len(t, got.Balances, len(balances), "%+v", q)
 	for i, b := range balances {
+		b.Lines = slices.DeleteFunc(b.Lines, func(l balance.Line) bool { return l.Streams == 0 && l.Term != balance.Gap })
 		g := got.Balances[i]
 		require.Equal(t, []any{b.Facility, b.Whole, b.Material, b.Counted}, []any{g.Facility, g.Whole, g.Material, g.Counted})
 		require.Equal(t, !asked[b.Facility], g.Neighbour)

@@ -390,20 +390,22 @@ func TestNewRefuses(t *testing.T) {
 }
 
 func FuzzQuestion(f *testing.F) {
-	for _, seed := range []string{"", "group_by=year", "from=2019&to=2020-01", "facility_area=%ff", "month=2019-13&year=0", "measure=received,reused"} {
+	for _, seed := range []string{"", "group_by=year", "from=2019&to=2020-01", "facility_area=%ff", "month=2019-13&year=0", "measure=received,reused", "uncertainty=volume:1e3&from=2019&to=2020", "material=not_stated&facility=dk-p-1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		if _, err := url.Parse("/v1/flows?" + query); err != nil || strings.ContainsAny(query, " \r\n\x00\x7f#") {
 			return // no URL
 		}
-		r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/v1/flows", RawQuery: query}, Header: http.Header{}}
-		w := httptest.NewRecorder()
-		newFixture(t, nil).ServeHTTP(w, r.WithContext(t.Context()))
-		switch w.Code {
-		case http.StatusOK, http.StatusBadRequest:
-		default:
-			t.Fatalf("%q is answered with %d: %s", query, w.Code, w.Body)
+		for _, path := range []string{"/v1/flows", "/v1/balances"} {
+			r := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{}}
+			w := httptest.NewRecorder()
+			newFixture(t, nil).ServeHTTP(w, r.WithContext(t.Context()))
+			switch w.Code {
+			case http.StatusOK, http.StatusBadRequest:
+			default:
+				t.Fatalf("%s?%q is answered with %d: %s", path, query, w.Code, w.Body)
+			}
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/stofstrom/stofstrom/domain/facility"
@@ -331,8 +330,19 @@ func sorted(entries []Entry) {
 		return cmp.Or(
 			cmp.Compare(a.Facility, b.Facility), a.Material.compare(b.Material), cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.Kind, b.Kind),
 			cmp.Compare(a.Other, b.Other), cmp.Compare(a.Period.From, b.Period.From), cmp.Compare(a.Period.To, b.Period.To), cmp.Compare(a.Method, b.Method),
-			strings.Compare(fmt.Sprint(a.WithOutputs, a.BothSides), fmt.Sprint(b.WithOutputs, b.BothSides)),
+			flagged(a.WithOutputs, b.WithOutputs), flagged(a.BothSides, b.BothSides),
 			cmp.Compare(a.Net, b.Net), cmp.Compare(a.Squares, b.Squares), cmp.Compare(a.Legs, b.Legs),
 		)
 	})
+}
+
+// flagged puts false before true.
+func flagged(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }

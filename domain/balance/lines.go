@@ -57,7 +57,7 @@ func (n *network) balances(r Result) ([]Balance, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b Balance) int {
-		return cmp.Or(cmp.Compare(a.Facility, b.Facility), -cmp.Compare(fmt.Sprint(a.Whole), fmt.Sprint(b.Whole)), a.Material.compare(b.Material))
+		return cmp.Or(cmp.Compare(a.Facility, b.Facility), flagged(b.Whole, a.Whole), a.Material.compare(b.Material))
 	})
 	return list, nil
 }
@@ -87,6 +87,7 @@ func (b *Balance) count(f Flow, stream int, t Term, factor int) (err error) {
 		return nil
 	}
 	l.terms = append(l.terms, Coefficient{Stream: stream, Factor: float64(factor)})
+	l.Streams++
 	if !f.Measured {
 		return nil
 	}

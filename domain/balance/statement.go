@@ -38,6 +38,7 @@ type Line struct {
 	// Of the sum over the streams behind it; no such numbers of a gap, which
 	// reconciling closes.
 	Reconciled Estimate
+	Streams    int // how many streams are behind it; none makes it zero
 	terms      []Coefficient
 }
 
@@ -171,7 +172,7 @@ func (n *network) close() {
 	}
 	slices.SortFunc(n.flows, func(a, b Flow) int {
 		return cmp.Or(cmp.Compare(a.Facility, b.Facility), a.Material.compare(b.Material), cmp.Compare(slices.Index(Terms(), a.Term), slices.Index(Terms(), b.Term)),
-			cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Other, b.Other), cmp.Compare(fmt.Sprint(a.BothSides), fmt.Sprint(b.BothSides)))
+			cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Other, b.Other), flagged(a.BothSides, b.BothSides))
 	})
 }
 
