@@ -135,10 +135,15 @@ func (h *Handler) readCorrection(w http.ResponseWriter, r *http.Request, of flow
 		return codec.Message{}, err
 	}
 	decoder := codec.NewDecoder(h.cfg.Events)
+	read := decoder.Correction
 	if media == "application/json" {
-		return decoder.CorrectionData(text, of)
+		read = decoder.CorrectionData
 	}
-	return decoder.Correction(text, of)
+	m, err := read(text, of)
+	if err != nil {
+		h.deps.Intake.Refused(err)
+	}
+	return m, err
 }
 
 // deleteEvent says that a recorded fact did not happen.

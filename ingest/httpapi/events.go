@@ -93,6 +93,7 @@ func (h *Handler) postOne(w http.ResponseWriter, r *http.Request, body io.Reader
 	}
 	m, err := decode(text)
 	if err != nil {
+		h.deps.Intake.Refused(err)
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), h.cfg.SubmitTimeout)
@@ -160,6 +161,7 @@ func (h *Handler) submit(r *http.Request, items []codec.Item) []Result {
 	var of []int
 	for i, item := range items {
 		if item.Err != nil {
+			h.deps.Intake.Refused(item.Err)
 			results[i] = refusedResult(item.Err, item.Line)
 			continue
 		}
@@ -184,6 +186,7 @@ func (h *Handler) submit(r *http.Request, items []codec.Item) []Result {
 func (h *Handler) postBatch(w http.ResponseWriter, r *http.Request, body io.Reader, decoder *codec.Decoder) error {
 	items, err := decoder.Batch(body)
 	if err != nil {
+		h.deps.Intake.Refused(err)
 		return err
 	}
 	results := h.submit(r, items)

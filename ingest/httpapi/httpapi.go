@@ -91,6 +91,8 @@ type Intake interface {
 	Submit(ctx context.Context, items []intake.Item) []intake.Result
 	// SubmitAtomic records all items in one append, or none; one result each.
 	SubmitAtomic(ctx context.Context, items []intake.Item) []intake.Result
+	// Refused counts an event that was refused before it could be submitted.
+	Refused(err error)
 	// Event tells where an event stands in the log.
 	Event(ctx context.Context, id uuid.UUID) (place index.Place, found bool, err error)
 	// Feed yields what stands in a facility's own streams, in log order.

@@ -35,6 +35,7 @@ func atomicMode(r *http.Request) (bool, error) {
 func (h *Handler) postTogether(w http.ResponseWriter, r *http.Request, body io.Reader, decoder *codec.Decoder, media string) error {
 	items, err := readTogether(body, decoder, media, h.cfg.MaxTogether)
 	if err != nil {
+		h.deps.Intake.Refused(err)
 		return err
 	}
 	refused := &fault.Fault{Kind: fault.Internal, Detail: "nothing was recorded, because some events are refused"}
@@ -59,6 +60,7 @@ func (h *Handler) postTogether(w http.ResponseWriter, r *http.Request, body io.R
 	send := make([]intake.Item, 0, len(items))
 	for _, item := range items {
 		if item.Err != nil {
+			h.deps.Intake.Refused(item.Err)
 			blame(item.Err, item.Line)
 			continue
 		}

@@ -86,6 +86,8 @@ type Intake interface {
 	Submit(ctx context.Context, items []intake.Item) []intake.Result
 	// Event tells where an event stands in the log.
 	Event(ctx context.Context, id uuid.UUID) (place index.Place, found bool, err error)
+	// Refused counts a row that was refused before it could be submitted.
+	Refused(err error)
 	// Scope yields the live identities of a reporter and source.
 	Scope(ctx context.Context, reporter, source string) iter.Seq2[intake.Live, error]
 	// Lookup tells where an identity stands.

@@ -89,6 +89,11 @@ func (r *run) write(lines []Line) error {
 	if err := r.report.flush(); err != nil {
 		return err
 	}
+	for _, line := range lines {
+		if line.early && r.trial == nil {
+			r.m.deps.Intake.Refused(&fault.Fault{Kind: fault.Invalid, Violations: line.Violations})
+		}
+	}
 	r.publish()
 	return r.step(stepReported)
 }
@@ -203,7 +208,7 @@ func (r *run) declare(line int) error {
 // as an item to submit otherwise.
 func (r *run) take(b *batch, row profile.Row, plan *planReader, dec *opened) error {
 	if len(row.Rejected) > 0 {
-		b.lines = append(b.lines, Line{Line: row.Line, Status: LineRejected, Detail: "the row is not accepted", Violations: row.Rejected})
+		b.lines = append(b.lines, Line{Line: row.Line, Status: LineRejected, Detail: "the row is not accepted", Violations: row.Rejected, early: true})
 		return nil
 	}
 	if f := r.misplaced(row); f != nil {
@@ -363,9 +368,11 @@ func refused(line int, f *fault.Fault) Line {
 	return Line{Line: line, Status: status, Detail: f.Detail, Violations: onLine(line, f.Violations)}
 }
 
-// refusal is the line of a row that was refused, in the file's own words.
+// refusal is the line of a row that was refused before it was submitted, in
+// the file's own words.
 func refusal(line int, f *fault.Fault, cells profile.Cells, dec *opened) Line {
 	l := refused(line, f)
+	l.early = true
 	l.Violations = named(l.Violations, cells, dec)
 	return l
 }

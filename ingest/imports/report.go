@@ -40,6 +40,8 @@ type Line struct {
 	Detail     string            `json:"detail,omitempty"`      // of conflicts and rejections, one sentence
 	Violations []fault.Violation `json:"violations,omitempty"`
 	Warnings   []fault.Violation `json:"warnings,omitempty"`
+
+	early bool // refused before it was submitted
 }
 
 // report is a job's report, written in the order of the file.

@@ -43,7 +43,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		mass: prometheus.NewCounterVec(counter("mass_grams_total",
 			"Net mass of facts recorded for the first time, in grams, by kind and level of the waste hierarchy. Corrections do not change it."), []string{"kind", "hierarchy"}),
 		rejects: prometheus.NewCounterVec(counter("rejects_total",
-			"Rules broken by items that were not recorded, by rule; items refused without a rule count by the kind of refusal."), []string{"rule"}),
+			"Events and rows that were refused, by the rule they break, each rule once a refusal; those refused without a rule count by the kind of refusal."), []string{"rule"}),
 		results: prometheus.NewCounterVec(counter("items_total",
 			"Items submitted, by what became of them: the status, or the kind of refusal."), []string{"result"}),
 		appendEvents: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: "append_events",
@@ -115,14 +115,40 @@ func (m *Metrics) result(r Result) {
 		return
 	}
 	m.results.WithLabelValues(f.Kind.String()).Inc()
-	counted := false
+	m.refused(f)
+}
+
+// uncatalogued is the label of violations whose rule is not in the catalogue,
+// so that no sender can make labels.
+const uncatalogued = "uncatalogued"
+
+// refused counts the rules that a refusal names, each once.
+func (m *Metrics) refused(f *fault.Fault) {
+	seen := map[string]bool{}
 	for _, v := range f.Violations {
-		if v.Severity == fault.Error {
-			m.rejects.WithLabelValues(v.Rule).Inc()
-			counted = true
+		if v.Severity != fault.Error {
+			continue
 		}
+		rule := uncatalogued
+		if _, known := flow.RuleOf(v.Rule); known {
+			rule = v.Rule
+		}
+		if !seen[rule] {
+			m.rejects.WithLabelValues(rule).Inc()
+		}
+		seen[rule] = true
 	}
-	if !counted {
+	if len(seen) == 0 {
 		m.rejects.WithLabelValues(f.Kind.String()).Inc()
+	}
+}
+
+// Refused counts what was refused before it could be submitted: an event that
+// cannot be read, a row of a file that is no fact. Errors that refuse nothing
+// are not counted.
+func (s *Service) Refused(err error) {
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		s.metrics.refused(f)
 	}
 }
