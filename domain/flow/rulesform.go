@@ -66,6 +66,8 @@ var formRules = []Rule{
 	{area.RuleParent, fault.Error, "parent", StageForm, "The area it lies in is not registered, or cannot hold it.", "Området, det ligger i, er ikke registreret eller kan ikke rumme det.", srcProject},
 	{area.RuleCentre, fault.Error, "centre", StageForm, "The centre is not a place on the earth in degrees.", "Midtpunktet er ikke et sted på jorden i grader.", srcProject},
 	{"id-differs", fault.Error, "id", StageForm, "The body names another entry than the address.", "Indholdet nævner en anden post end adressen.", srcProject},
+	{"location-incomplete", fault.Error, "location", StageForm, "A location has a latitude and a longitude; one of them is missing.", "En placering har en breddegrad og en længdegrad; den ene mangler.", srcProject},
+	{"location-zero", fault.Error, "location", StageForm, "Latitude and longitude are both zero, which is how places that are not known are written.", "Bredde- og længdegrad er begge nul, sådan som ukendte steder skrives.", srcProject},
 	{"replace-cancels-most", fault.Error, "replace", StageForm, "The file lacks more than half of what is recorded of its data set; cancelling that much must be asked for.", "Filen mangler mere end halvdelen af det, der er registreret i dens datasæt; så stor en annullering skal der bedes om.", srcProject},
 	{"cancel-most-without-replace", fault.Error, "cancel_most", StageForm, "Most of a data set is cancelled only by a file that replaces it.", "Det meste af et datasæt annulleres kun af en fil, der erstatter det.", srcProject},
 	{"replace-not-keyless", fault.Error, "replace", StageForm, "Only a file without ids of its own is replaced as a whole.", "Kun en fil uden egne id-er erstattes som helhed.", srcProject},

@@ -61,6 +61,8 @@ func (f failing) SubmitAtomic(ctx context.Context, items []intake.Item) []intake
 	return f.Submit(ctx, items)
 }
 
+func (f failing) Refused(error) {}
+
 func (f failing) Event(context.Context, uuid.UUID) (index.Place, bool, error) {
 	return index.Place{}, false, f.err
 }

@@ -17,22 +17,43 @@ import (
 
 // point is a place on the earth.
 type point struct {
-	Lat float64 `json:"lat"`
-	Lon float64 `json:"lon"`
+	Lat *float64 `json:"lat"`
+	Lon *float64 `json:"lon"`
 }
 
-func (p *point) point() area.Point {
+// read is the point, zero when it is left out. What is given by halves is
+// never taken for zero degrees, nor zero degrees for a place: bad says so.
+func (p *point) read(field string) (at area.Point, bad []fault.Violation) {
 	if p == nil {
-		return area.Point{}
+		return area.Point{}, nil
 	}
-	return area.Point{Lat: p.Lat, Lon: p.Lon}
+	for _, half := range []struct {
+		name string
+		is   *float64
+	}{{"lat", p.Lat}, {"lon", p.Lon}} {
+		if half.is == nil {
+			bad = append(bad, flow.Violates("location-incomplete", field+"."+half.name, "", "Leave "+field+" out when it is not known."))
+		}
+	}
+	if len(bad) > 0 {
+		return area.Point{}, bad
+	}
+	at = area.Point{Lat: *p.Lat, Lon: *p.Lon}
+	if at.IsZero() {
+		bad = append(bad, flow.Violates("location-zero", field, "0, 0", "Leave "+field+" out when it is not known."))
+	}
+	return at, bad
+}
+
+func badPoints(bad []fault.Violation) error {
+	return &fault.Fault{Kind: fault.Invalid, Detail: "a location is not whole", Violations: bad}
 }
 
 func pointOf(p area.Point) *point {
 	if p == (area.Point{}) {
 		return nil
 	}
-	return &point{Lat: p.Lat, Lon: p.Lon}
+	return &point{Lat: &p.Lat, Lon: &p.Lon}
 }
 
 // facilityBody is a facility as it is sent and shown.
@@ -103,8 +124,12 @@ func (h *Handler) putFacility(w http.ResponseWriter, r *http.Request) error {
 			flow.Violates("id-differs", "id", body.ID, "It may be left out."),
 		}}
 	}
+	location, bad := body.Location.read("location")
+	if len(bad) > 0 {
+		return badPoints(bad)
+	}
 	f := facility.Facility{ID: facility.ID(id), Name: body.Name, Area: area.ID(body.Area), Locality: body.Locality,
-		Location: body.Location.point(), TimeZone: body.TimeZone, Permit: body.Permit, Operations: body.Operations}
+		Location: location, TimeZone: body.TimeZone, Permit: body.Permit, Operations: body.Operations}
 	out := h.deps.Register.PutFacility(r.Context(), f, h.source(r), h.meta(r, 0))
 	if out.Err != nil {
 		return out.Err
@@ -200,9 +225,15 @@ func (h *Handler) postAreas(w http.ResponseWriter, r *http.Request) error {
 		}}
 	}
 	all := make([]area.Area, len(body.Areas))
+	var bad []fault.Violation
 	for i, a := range body.Areas {
+		centre, wrong := a.Centre.read(fmt.Sprintf("areas[%d].centre", i))
+		bad = append(bad, wrong...)
 		all[i] = area.Area{ID: area.ID(a.ID), Level: area.Level(a.Level), Name: a.Name, Country: a.Country, Code: a.Code,
-			Parent: area.ID(a.Parent), NUTS: a.NUTS, Centre: a.Centre.point()}
+			Parent: area.ID(a.Parent), NUTS: a.NUTS, Centre: centre}
+	}
+	if len(bad) > 0 {
+		return badPoints(bad)
 	}
 	status := http.StatusOK
 	results := make([]areaResult, len(all))

@@ -61,3 +61,33 @@ stofstrom_intake_rejects_total{rule="uncatalogued"} 1
 stofstrom_intake_rejects_total{rule="waste-code-unknown"} 3
 `), "stofstrom_intake_rejects_total"))
 }
+
+// Half a location is none, and never zero degrees.
+func TestAHalfGivenLocationIsRefused(t *testing.T) {
+	w := newWorld(t, Config{}, nil)
+	media := map[string]string{"Content-Type": "application/json"}
+	for given, want := range map[string][2]string{
+		`{"lat":55.6}`:         {"location-incomplete", "lon"},
+		`{"lon":12.5}`:         {"location-incomplete", "lat"},
+		`{}`:                   {"location-incomplete", "lat"},
+		`{"lat":null,"lon":1}`: {"location-incomplete", "lat"},
+		`{"lat":0,"lon":0}`:    {"location-zero", ""},
+	} {
+		for path, c := range map[string][3]string{
+			"/v1/facilities/dk-p-1": {http.MethodPut, `{"name":"A","area":"dk-0101","time_zone":"Europe/Copenhagen","location":` + given + `}`, "location"},
+			"/v1/areas":             {http.MethodPost, `{"areas":[{"id":"dk-9999","level":"country","name":"A","country":"DK","centre":` + given + `}]}`, "areas[0].centre"},
+		} {
+			status, _, body := w.do(c[0], path, media, strings.NewReader(c[1]))
+			require.Equal(t, http.StatusUnprocessableEntity, status, body)
+			field := strings.TrimSuffix(c[2]+"."+want[1], ".")
+			require.Contains(t, body, `"rule":"`+want[0]+`","field":"`+field+`"`)
+		}
+	}
+	// Zero degrees one way is a place.
+	for _, given := range []string{`{"lat":51.5,"lon":0}`, `{"lat":0,"lon":12.5}`} {
+		status, _, body := w.do(http.MethodPut, "/v1/facilities/dk-p-1", media,
+			strings.NewReader(`{"name":"A","area":"dk-0101","time_zone":"Europe/Copenhagen","location":`+given+`}`))
+		require.Less(t, status, 300, body)
+		require.Contains(t, body, `"location":`+given)
+	}
+}
