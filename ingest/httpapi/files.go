@@ -161,6 +161,9 @@ func (h *Handler) deleteImport(w http.ResponseWriter, r *http.Request) error {
 // getCancellation gives what became of each line that a cancelled import had
 // recorded, as far as the cancellation is.
 func (h *Handler) getCancellation(w http.ResponseWriter, r *http.Request) error {
+	if format := r.URL.Query().Get("format"); format == "file" {
+		return badQuery("format", format, "It must be ndjson or csv.")
+	}
 	asCSV, err := wantsCSV(r)
 	if err != nil {
 		return err
