@@ -321,3 +321,24 @@ func TestAReplacementThatCancelsMostMustBeAskedFor(t *testing.T) {
 	_, err := m.Create(bytes.NewReader(realFile(t, 1, nil)), replace)
 	require.Equal(t, fault.Invalid, fault.KindOf(err))
 }
+
+// Rows that a file lacks are named by what people find them with.
+func TestMissingRowsAreDescribed(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	first := func(rows [][]string) [][]string { return rows[1:] }
+	w.send(m, wdi, realFile(t, 3, nil))
+	const want = "gb-ea-403552, 19 08 05, 28 t, from gb-wpa-norfolk"
+	replace := wdi
+	replace.Replace, replace.Reason = true, "a row too many"
+	trial := replace
+	trial.DryRun = true
+	for _, c := range []struct {
+		req    Request
+		status LineStatus
+	}{{wdi, LineMissing}, {trial, LineCancelled}, {replace, LineCancelled}} {
+		_, lines := w.send(m, c.req, realFile(t, 3, first))
+		last := lines[len(lines)-1]
+		require.Equal(t, [3]any{0, c.status, want}, [3]any{last.Line, last.Status, last.Detail})
+	}
+}

@@ -1,16 +1,13 @@
 package imports
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stofstrom/stofstrom/domain/fault"
@@ -397,79 +394,4 @@ func named(violations []fault.Violation, cells profile.Cells, dec *opened) []fau
 		violations[i] = v
 	}
 	return violations
-}
-
-// lacking reports the recorded rows that a keyless file lacks: cancelled when
-// replacement was asked for, missing otherwise.
-func (r *run) lacking(ctx context.Context) error {
-	if !r.bound.Keyless() {
-		return nil
-	}
-	f, err := os.Open(filepath.Join(r.dir, missingFile))
-	if err != nil {
-		return fmt.Errorf("open list of missing rows: %w", err)
-	}
-	defer func() { r.note(f.Close()) }()
-	src := bufio.NewReader(f)
-	if _, err := io.CopyN(io.Discard, src, r.report.others*missingSize); err != nil {
-		return fmt.Errorf("read list of missing rows: %w", err)
-	}
-	rec := make([]byte, missingSize)
-	for end := false; !end; {
-		var lines []Line
-		for len(lines) < r.m.cfg.BatchRows {
-			if _, err := io.ReadFull(src, rec); errors.Is(err, io.EOF) {
-				end = true
-				break
-			} else if err != nil {
-				return fmt.Errorf("read list of missing rows: %w", err)
-			}
-			m := parseMissing(rec)
-			lines = append(lines, Line{Status: LineMissing, ExternalID: m.key.ExternalID(m.ordinal), EventID: uuid.UUID(m.eventID).String()})
-		}
-		switch {
-		case r.man.Held:
-		case r.trial != nil:
-			for i := range lines {
-				lines[i].Status = LineCancelled
-			}
-		default:
-			if err := r.cancel(ctx, lines); err != nil {
-				return err
-			}
-		}
-		if len(lines) == 0 {
-			break
-		}
-		if err := r.write(lines); err != nil {
-			return err
-		}
-		if err := r.step(stepLacking); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// cancel cancels recorded rows and turns their lines into the outcome.
-func (r *run) cancel(ctx context.Context, lines []Line) error {
-	b := &batch{}
-	for i, line := range lines {
-		id := flow.Identity{Reporter: r.bound.Reporter(), Source: r.bound.Source(), ExternalID: line.ExternalID}
-		b.items = append(b.items, intake.Item{Command: ledger.Cancel{Identity: id, Reason: r.man.Reason}, Meta: r.meta(0)})
-		b.of, b.lines = append(b.of, i), append(b.lines, Line{})
-	}
-	if err := r.submit(ctx, b, nil); err != nil {
-		return err
-	}
-	for i, got := range b.lines {
-		got.ExternalID = lines[i].ExternalID
-		switch got.Status {
-		case LineAlreadyRecorded, LineRecorded: // cancelled before a kill, or by somebody else since
-			got.Status = LineCancelled
-		case LineCorrected, LineConflict, LineRejected, LineNew, LineMissing, LineCancelled:
-		}
-		lines[i] = got
-	}
-	return nil
 }

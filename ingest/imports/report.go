@@ -37,7 +37,7 @@ type Line struct {
 	Status     LineStatus        `json:"status"`
 	EventID    string            `json:"event_id,omitempty"`    // event that holds it
 	ExternalID string            `json:"external_id,omitempty"` // of rows that the file lacks
-	Detail     string            `json:"detail,omitempty"`      // of conflicts and rejections, one sentence
+	Detail     string            `json:"detail,omitempty"`      // of conflicts and rejections, one sentence; of rows that the file lacks, what they are
 	Violations []fault.Violation `json:"violations,omitempty"`
 	Warnings   []fault.Violation `json:"warnings,omitempty"`
 

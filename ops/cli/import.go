@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -290,9 +291,14 @@ func printLines(ctx context.Context, s streams, server, id string) error {
 			continue
 		}
 		shown++
-		fmt.Fprintf(s.out, "line %d: %s\n", line.Line, strings.ReplaceAll(string(line.Status), "_", " "))
-		if line.Detail != "" {
-			fmt.Fprintf(s.out, "  %s\n", line.Detail)
+		status := strings.ReplaceAll(string(line.Status), "_", " ")
+		if line.Line == 0 { // recorded, and the file lacks it
+			fmt.Fprintf(s.out, "%s: %s\n", status, cmp.Or(line.Detail, line.ExternalID))
+		} else {
+			fmt.Fprintf(s.out, "line %d: %s\n", line.Line, status)
+			if line.Detail != "" {
+				fmt.Fprintf(s.out, "  %s\n", line.Detail)
+			}
 		}
 		for _, v := range line.Violations {
 			fmt.Fprintf(s.out, "  %s: %s (rule %s, value %q)\n", v.Field, v.Message, v.Rule, v.Value)
