@@ -342,3 +342,16 @@ func TestMissingRowsAreDescribed(t *testing.T) {
 		require.Equal(t, [3]any{0, c.status, want}, [3]any{last.Line, last.Status, last.Detail})
 	}
 }
+
+func TestNeedsAreSaidInTheRightNumber(t *testing.T) {
+	for want, man := range map[string]manifest{
+		"The file lacks 1 row recorded before. Send":                            {Missing: 1, Held: true},
+		"The file lacks 2 rows recorded before, so that 1 new row is held back": {Missing: 2, Held: true, Job: Job{Counts: map[string]int64{"new": 1}}},
+		"1 row was rejected, and the file lacks 2 rows recorded before":         {Missing: 2, Held: true, Broken: 1, Job: Job{Replace: true}},
+		"reason; 3 new rows are held back until then.":                          {Missing: 2, Held: true, Broken: 1, Job: Job{Replace: true, Counts: map[string]int64{"new": 3}}},
+	} {
+		r := &run{man: &man}
+		_, text := r.needs()
+		require.Contains(t, text, want)
+	}
+}

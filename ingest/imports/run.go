@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -241,13 +242,36 @@ func (r *run) needs() (Needs, string) {
 	held, lacking := man.Counts[string(LineNew)], man.Missing
 	switch {
 	case man.Held && man.Replace:
-		return NeedsFix, fmt.Sprintf("Nothing was replaced: %d rows were rejected, and the %d recorded rows that the file lacks may be what they stand for. "+
-			"Mend the rejected rows and send the file again, with replace and a reason; %d new rows are held back until then.", man.Broken, lacking, held)
+		text := fmt.Sprintf("Nothing was replaced: %s rejected, and the file lacks %s recorded before, which the rejected may stand for. "+
+			"Mend the rejected and send the file again, with replace and a reason", rows(man.Broken, "was", "were"), rows(lacking, "", ""))
+		if held > 0 {
+			text += "; " + newRows(held) + " held back until then"
+		}
+		return NeedsFix, text + "."
 	case man.Held:
-		return NeedsReplace, fmt.Sprintf("The file lacks %d rows that are recorded, so that its %d new rows are held back: together they could count twice. "+
-			"Send the file again with replace=true and a reason: rows that differ only in their amount are corrected, the other missing rows cancelled, the other new rows recorded.", lacking, held)
+		text := fmt.Sprintf("The file lacks %s recorded before", rows(lacking, "", ""))
+		if held > 0 {
+			text += ", so that " + newRows(held) + " held back: together they could count twice"
+		}
+		return NeedsReplace, text + ". Send the file again with replace=true and a reason: rows that differ only in their amount are corrected, " +
+			"the other missing rows cancelled, the other new rows recorded."
 	}
 	return NeedsNothing, ""
+}
+
+// rows is a number of rows and the verb behind it, in the right number.
+func rows(n int64, one, many string) string {
+	if n == 1 {
+		return strings.TrimSpace("1 row " + one)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d rows %s", n, many))
+}
+
+func newRows(n int64) string {
+	if n == 1 {
+		return "1 new row is"
+	}
+	return fmt.Sprintf("%d new rows are", n)
 }
 
 // patiently repeats what can be repeated while the log is away, with back-off

@@ -7,9 +7,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	asking "github.com/stofstrom/stofstrom/analytics/httpapi"
+	reports "github.com/stofstrom/stofstrom/ingest/httpapi"
 
 	"github.com/stofstrom/stofstrom/analytics"
+	"github.com/stofstrom/stofstrom/domain/fault"
 	"github.com/stofstrom/stofstrom/ops/telemetry"
 	tables "github.com/stofstrom/stofstrom/projections/clickhouse"
 )
@@ -127,5 +131,24 @@ func (f *foundation) mux(routes []route) (http.Handler, error) {
 			f.deps.Logger.Debug("contract not delivered", "error", err)
 		}
 	})
+	mux.HandleFunc("/v1/openapi.yaml", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD")
+		f.problem(w, reports.Problem{Type: reports.ProblemPrefix + "method", Title: "The method is not taken", Status: http.StatusMethodNotAllowed,
+			Detail: fmt.Sprintf("%s takes GET, HEAD", r.URL.Path)})
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		f.problem(w, reports.Problem{Type: reports.ProblemPrefix + "not-found", Title: "There is no such thing", Status: http.StatusNotFound,
+			Detail: fmt.Sprintf("there is nothing at %q; what there is stands in /v1/openapi.yaml", fault.Clip(r.URL.Path))})
+	})
 	return mux, nil
+}
+
+// problem answers what belongs to no part.
+func (f *foundation) problem(w http.ResponseWriter, p reports.Problem) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(p.Status)
+	if err := json.MarshalWrite(w, p); err != nil {
+		f.deps.Logger.Debug("problem not delivered", "error", err)
+	}
 }
