@@ -76,7 +76,7 @@ func (m *Manager) Cancel(id, reason, actor string) (Job, error) {
 		return Job{}, fault.New(fault.Conflict, "import %s has not ended; cancel it when it has", id)
 	case e.man.DryRun:
 		return Job{}, fault.New(fault.Invalid, "import %s was a dry run and recorded nothing", id)
-	case len(m.queue)+m.incoming >= m.cfg.MaxQueued:
+	case len(m.queue) >= m.cfg.MaxQueued:
 		return Job{}, fault.New(fault.Unavailable, "%d imports wait already; try again when some have ended", m.cfg.MaxQueued)
 	}
 	asked := *e.man

@@ -48,20 +48,22 @@ type Config struct {
 	MaxFileBytes int64          // bytes of a file as it is sent; 2 GiB
 	Limits       profile.Limits // of records and of unpacking
 
-	MaxQueued  int           // jobs that are not finished; 100
-	Workers    int           // jobs at a time, of different scopes; 2
-	BatchRows  int           // rows submitted together; 500
-	InFlight   int           // batches under way within a job; 8
-	SortBytes  int           // memory of comparing a keyless file with what is recorded; 32 MiB
-	KeepFor    time.Duration // finished jobs and their files; 30 days
-	KeepBytes  int64         // bytes of all finished jobs; 10 GiB
-	KeepJobs   int           // finished jobs; 1,000
-	FirstPause time.Duration // first pause after the log was away, doubled up to 64 times it; 250 ms
+	MaxQueued    int           // jobs that wait when a file comes; files on their way then may go beyond it; 100
+	MaxReceiving int           // files that are received at a time; 200
+	Workers      int           // jobs at a time, of different scopes; 2
+	BatchRows    int           // rows submitted together; 500
+	InFlight     int           // batches under way within a job; 8
+	SortBytes    int           // memory of comparing a keyless file with what is recorded; 32 MiB
+	KeepFor      time.Duration // finished jobs and their files; 30 days
+	KeepBytes    int64         // bytes of all finished jobs; 10 GiB
+	KeepJobs     int           // finished jobs; 1,000
+	FirstPause   time.Duration // first pause after the log was away, doubled up to 64 times it; 250 ms
 }
 
 func (c Config) orDefaults() Config {
 	setDefault(&c.MaxFileBytes, 2<<30)
 	setDefault(&c.MaxQueued, 100)
+	setDefault(&c.MaxReceiving, 200)
 	setDefault(&c.Workers, 2)
 	setDefault(&c.BatchRows, 500)
 	setDefault(&c.InFlight, 8)

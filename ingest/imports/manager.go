@@ -116,12 +116,17 @@ func (m *Manager) nudge() {
 	}
 }
 
-// reserve takes a place in the queue for a file that is being received.
+// reserve takes a place among the files that are being received. They are no
+// jobs that wait: senders that are slow keep other senders out only in great
+// number, and are told apart from a queue that does not move.
 func (m *Manager) reserve() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.queue)+m.incoming >= m.cfg.MaxQueued {
+	if len(m.queue) >= m.cfg.MaxQueued {
 		return fault.New(fault.Unavailable, "%d imports wait already; try again when some have ended", m.cfg.MaxQueued)
+	}
+	if m.incoming >= m.cfg.MaxReceiving {
+		return fault.New(fault.Unavailable, "%d files are being received already; try again when some have arrived", m.cfg.MaxReceiving)
 	}
 	m.incoming++
 	return nil

@@ -3,7 +3,9 @@ package imports
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -204,4 +206,40 @@ func BenchmarkImportRealFile(b *testing.B) {
 		stop()
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// Senders that are slow are no jobs that wait: they have a limit of their own.
+func TestErrTooManyFilesAreReceived(t *testing.T) {
+	w := newWorld(t)
+	m := New(Config{Dir: w.dir, MaxQueued: 2, MaxReceiving: 3}, Deps{Intake: w.service, Register: w.register, Streams: w.log, Profiles: w.profiles, Now: fixed})
+	require.NoError(t, m.Open()) // nobody runs it
+	file := ticketFile("1;09-03-2026;10:00;20 03 01;1000")
+	slow := func() (release func()) {
+		src, dst := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := m.Create(src, tickets)
+			ended <- errors.Join(err, src.Close())
+		}()
+		_, err := dst.Write(file[:1]) // it is being received once a byte was read
+		require.NoError(t, err)
+		return func() {
+			require.NoError(t, dst.CloseWithError(errSource))
+			require.ErrorIs(t, <-ended, errSource)
+		}
+	}
+	first, second := slow(), slow()
+	_, err := m.Create(bytes.NewReader(file), tickets)
+	require.NoError(t, err, "two files on their way are not two jobs that wait")
+	third := slow()
+	_, err = m.Create(bytes.NewReader(file), tickets)
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	require.ErrorContains(t, err, "3 files are being received already")
+	first()
+	second()
+	third()
+	_, err = m.Create(bytes.NewReader(file), tickets)
+	require.NoError(t, err)
+	_, err = m.Create(bytes.NewReader(file), tickets)
+	require.ErrorContains(t, err, "2 imports wait already")
 }
