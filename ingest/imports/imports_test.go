@@ -355,3 +355,19 @@ func TestNeedsAreSaidInTheRightNumber(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 }
+
+// A typo in the region must not count the whole file again under another name.
+func TestAFileOfAnotherRegionIsRefused(t *testing.T) {
+	w := newWorld(t)
+	m, _ := w.manager(nil)
+	w.send(m, wdi, realFile(t, 3, nil))
+	typo := wdi
+	typo.Parameters = map[string]string{"region": "east-of-englnd"}
+	job, lines := w.send(m, typo, realFile(t, 3, nil))
+	require.Equal(t, map[string]int64{"rejected": 3}, job.Counts)
+	v := lines[0].Violations[0]
+	require.Equal(t, [2]string{"Facility RPA", "East of England"}, [2]string{v.Field, v.Value})
+	require.Contains(t, v.Message, "It must be east-of-englnd.")
+	facts, _ := w.total()
+	require.Equal(t, 3, facts)
+}

@@ -113,11 +113,11 @@ func (t *text) make(raw string) textResult {
 		}
 		return textResult{}
 	}
-	value = t.doc.Prefix + value
+	// Before the prefix: the sentence is for people.
 	if t.doc.MustBe != "" && value != t.doc.MustBe {
 		return textResult{bad: violation(RuleValueUnknown, t.column, raw, "It must be %s.", t.doc.MustBe)}
 	}
-	return textResult{text: value}
+	return textResult{text: t.doc.Prefix + value}
 }
 
 // padded gives digits back the zeros in front that spreadsheets drop.
