@@ -17,7 +17,6 @@ import (
 	"github.com/stofstrom/stofstrom/analytics/export"
 	"github.com/stofstrom/stofstrom/domain/balance"
 	"github.com/stofstrom/stofstrom/domain/facility"
-	"github.com/stofstrom/stofstrom/domain/flow"
 )
 
 // RunBalances holds a home of the tables to what the balance question
@@ -153,7 +152,7 @@ func balanceText(t *testing.T, s *analytics.Service, question string) string {
 	if err != nil {
 		return err.Error() + "\n"
 	}
-	require.True(t, answer.From == flow.Date(q.From) && answer.To == flow.Date(q.To))
+	require.True(t, answer.From == q.From && answer.To == q.To)
 	var b bytes.Buffer
 	require.NoError(t, export.WriteBalancesJSON(&b, answer))
 	text := jsontext.Value(bytes.Clone(b.Bytes()))

@@ -168,7 +168,7 @@ func (t *Turn) Keep(a Answer) error {
 		return ErrClosed
 	}
 	batch := s.db.NewBatch()
-	defer batch.Close() //nolint:errcheck // frees memory, nothing else
+	defer batch.Close()
 	dropped, err := s.makeRoom(batch, a.At, int64(len(text)))
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ func TestExchanges(t *testing.T) {
 var shownHeaders = []string{"Allow", "Content-Type", "Content-Disposition", "Location", "Retry-After"}
 
 func converse(t *testing.T, script string) string {
+	t.Helper()
 	w := newWorld(t, Config{SingleUser: true, MaxBodyBytes: 4000}, nil)
 	var out bytes.Buffer
 	job, next := "", ""

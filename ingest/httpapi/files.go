@@ -178,7 +178,7 @@ func (h *Handler) getCancellation(w http.ResponseWriter, r *http.Request) error 
 
 func (h *Handler) sendReport(w http.ResponseWriter, r *http.Request, report io.ReadCloser, asCSV bool) {
 	var err error
-	defer report.Close() //nolint:errcheck // a file that was only read
+	defer report.Close()
 	timed := &timedWriter{w: w, h: h}
 	if asCSV {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")

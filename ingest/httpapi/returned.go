@@ -43,7 +43,7 @@ func (h *Handler) getReturned(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close() //nolint:errcheck // files that were only read
+	defer file.Close()
 	w.Header().Set("Content-Type", file.MediaType)
 	w.Header().Set("Content-Language", string(lang))
 	w.Header().Add("Vary", "Accept-Language")

@@ -96,7 +96,7 @@ func (r *run) cancel(ctx context.Context, lines []Line) error {
 		switch got.Status {
 		case LineAlreadyRecorded, LineRecorded: // cancelled before a kill, or by somebody else since
 			got.Status = LineCancelled
-		case LineCorrected, LineConflict, LineRejected, LineNew, LineMissing, LineCancelled:
+		case LineCorrected, LineConflict, LineRejected, LineNew, LineMissing, LineCancelled, LineLeft:
 		}
 		lines[i] = got
 	}

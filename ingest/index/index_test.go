@@ -264,6 +264,7 @@ func TestAnotherLogMeansAnEmptyIndex(t *testing.T) {
 	for name, other := range map[string]func(*testing.T) *book{
 		"shorter": newTB,
 		"longer": func(t *testing.T) *book {
+			t.Helper()
 			b := newBook(t)
 			for i := range 20 {
 				b.write(march, recorded(fact("other", fmt.Sprint(i), 1)))
@@ -284,7 +285,10 @@ func TestAnotherLogMeansAnEmptyIndex(t *testing.T) {
 	}
 }
 
-func newTB(t *testing.T) *book { return newBook(t) }
+func newTB(t *testing.T) *book {
+	t.Helper()
+	return newBook(t)
+}
 
 func TestADamagedStoreIsBuiltAnew(t *testing.T) {
 	for _, victim := range []string{"MANIFEST-*", "*.sst", "*.sst delete"} {

@@ -51,7 +51,7 @@ func (b *Bound) Annotate(w io.Writer, src io.Reader, limits Limits, notes Notes)
 		return fileFault(err)
 	}
 	a := &annotator{in: table.NewReader(p.decoded(packed), p.comma, limits.Record), comma: p.comma, notes: notes}
-	var out io.Writer = w
+	out := w
 	if p.charset != nil && !p.detect {
 		out = encoding.ReplaceUnsupported(p.charset.NewEncoder()).Writer(w)
 	} else if _, err := io.WriteString(w, "\xef\xbb\xbf"); err != nil {

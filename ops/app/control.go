@@ -37,8 +37,8 @@ type backupRequest struct {
 // running program for things that only it can do. It listens on a socket of
 // the file system that its owner alone can reach.
 func (f *foundation) control(s *stores) stage {
-	return stage{name: "control", start: func(context.Context) (running, error) {
-		listener, remove, err := f.listenControl()
+	return stage{name: "control", start: func(ctx context.Context) (running, error) {
+		listener, remove, err := f.listenControl(ctx)
 		if err != nil {
 			return running{}, surroundings{fmt.Errorf("listening for commands: %w", err)}
 		}
@@ -66,7 +66,7 @@ func (f *foundation) control(s *stores) stage {
 // listenControl binds the socket, in the data folder unless its path is too
 // long for one. The lock of the folder is held: a socket that is there already
 // was left behind by a kill.
-func (f *foundation) listenControl() (net.Listener, func(), error) {
+func (f *foundation) listenControl(ctx context.Context) (net.Listener, func(), error) {
 	path, remove := f.folder.sub(controlSocket), func() {}
 	if len(path) > mostSocketPath {
 		dir, err := os.MkdirTemp("", "stofstrom-")
@@ -78,7 +78,7 @@ func (f *foundation) listenControl() (net.Listener, func(), error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, err
 	}
-	listener, err := net.Listen("unix", path)
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		remove()
 		return nil, nil, err

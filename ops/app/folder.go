@@ -90,10 +90,10 @@ func (f *folder) sub(name string) string { return filepath.Join(f.path, name) }
 
 // address resolves a listening address. For auto it is the one kept in the
 // folder, else the usual one if it is free, else one the system gives.
-func (f *folder) address(name, configured, usual string) (string, error) {
+func (f *folder) address(ctx context.Context, name, configured, usual string) (string, error) {
 	if configured != config.Auto {
 		if _, port, err := net.SplitHostPort(configured); err == nil && port == "0" {
-			return freeAddress(configured)
+			return freeAddress(ctx, configured)
 		}
 		return configured, nil
 	}
@@ -107,7 +107,7 @@ func (f *folder) address(name, configured, usual string) (string, error) {
 		if c == "" {
 			continue
 		}
-		free, err := freeAddress(c)
+		free, err := freeAddress(ctx, c)
 		if err != nil {
 			continue // taken, or a kept address that is no address
 		}
@@ -122,8 +122,8 @@ func (f *folder) address(name, configured, usual string) (string, error) {
 }
 
 // freeAddress binds an address and lets it go again.
-func freeAddress(address string) (string, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+func freeAddress(ctx context.Context, address string) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return "", err
 	}

@@ -40,15 +40,15 @@ func TestAutoKeepsItsAddress(t *testing.T) {
 	require.NoError(t, err)
 	defer taken.Close()
 
-	got, err := f.address("x", "auto", taken.Addr().String())
+	got, err := f.address(t.Context(), "x", "auto", taken.Addr().String())
 	require.NoError(t, err)
 	require.NotEqual(t, taken.Addr().String(), got, "the usual address is taken")
 
-	again, err := f.address("x", "auto", "127.0.0.1:1")
+	again, err := f.address(t.Context(), "x", "auto", "127.0.0.1:1")
 	require.NoError(t, err)
 	require.Equal(t, got, again)
 
-	configured, err := f.address("x", "127.0.0.1:4711", "127.0.0.1:1")
+	configured, err := f.address(t.Context(), "x", "127.0.0.1:4711", "127.0.0.1:1")
 	require.NoError(t, err)
 	require.Equal(t, "127.0.0.1:4711", configured)
 }

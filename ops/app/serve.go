@@ -163,7 +163,7 @@ func (f *foundation) announce(p *program, sample bool) stage {
 			if sample && f.cfg.Sample != "none" {
 				if err := f.importSample(ctx, p); err != nil {
 					if ctx.Err() != nil {
-						return nil // stopped meanwhile; the job goes on at the next start
+						return nil //nolint:nilerr // stopped meanwhile; the job goes on at the next start
 					}
 					return err
 				}

@@ -27,8 +27,8 @@ type stores struct {
 
 // embeddedLog is the stage that serves the event log from this process.
 func (f *foundation) embeddedLog(s *stores) stage {
-	return stage{name: "event log", start: func(context.Context) (running, error) {
-		address, err := f.folder.address("log", f.cfg.LogListen, usualLogAddress)
+	return stage{name: "event log", start: func(ctx context.Context) (running, error) {
+		address, err := f.folder.address(ctx, "log", f.cfg.LogListen, usualLogAddress)
 		if err != nil {
 			return running{}, surroundings{err}
 		}
@@ -72,8 +72,8 @@ func logConnection(address, user, password, cert string) string {
 
 // embeddedTables is the stage that serves ClickHouse from a child process.
 func (f *foundation) embeddedTables(s *stores) stage {
-	return stage{name: "clickhouse", start: func(context.Context) (running, error) {
-		address, err := f.folder.address("sql", f.cfg.SQLListen, usualSQLAddress)
+	return stage{name: "clickhouse", start: func(ctx context.Context) (running, error) {
+		address, err := f.folder.address(ctx, "sql", f.cfg.SQLListen, usualSQLAddress)
 		if err != nil {
 			return running{}, surroundings{err}
 		}

@@ -169,7 +169,7 @@ func progressLines(logger *slog.Logger, what string) (func(logcopy.Progress), fu
 		}
 		logged = now
 		perSecond, part, left := p.of(now, at)
-		logger.Info(what, "events", at.Events, "percent", fmt.Sprintf("%.1f", 100*part), "events_per_second", int(perSecond),
+		logger.Info("progress", "of", what, "events", at.Events, "percent", fmt.Sprintf("%.1f", 100*part), "events_per_second", int(perSecond),
 			"left", left.Round(time.Second).String(), "after", at.At.String(), "end", at.End.String())
 	}, func() {}
 }

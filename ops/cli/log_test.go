@@ -36,6 +36,6 @@ func TestProgressIsDrawnOrLogged(t *testing.T) {
 	told(logcopy.Progress{Events: 42, At: at(42), End: at(84)})
 	told(logcopy.Progress{Events: 43, At: at(43), End: at(84)})
 	end()
-	require.Contains(t, logged.String(), "msg=copying events=42 percent=50.0")
+	require.Contains(t, logged.String(), "msg=progress of=copying events=42 percent=50.0")
 	require.NotContains(t, logged.String(), "events=43", "not more often than is read")
 }

@@ -39,7 +39,7 @@ const (
 	mostLineBytes = 16 << 20
 )
 
-// ErrFile: a file is no log file, or a damaged one.
+// ErrFile tells that a file is no log file, or a damaged one.
 var ErrFile = errors.New("not a whole log file")
 
 type fileHeader struct {

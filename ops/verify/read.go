@@ -147,7 +147,6 @@ func (v *verification) hold(ctx context.Context) error {
 		})
 		return rows, err
 	}
-	same := func(a, b row) bool { return slices.Equal(a, b) }
 	for range holdAttempts {
 		held := map[*table][]row{}
 		for _, t := range []*table{positionsTable, segmentsTable, snapshotTable} {
@@ -163,7 +162,7 @@ func (v *verification) hold(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			moved = moved || !slices.EqualFunc(held[t], again, same)
+			moved = moved || !slices.EqualFunc(held[t], again, slices.Equal[row])
 		}
 		if !moved {
 			v.held = held

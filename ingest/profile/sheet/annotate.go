@@ -228,7 +228,7 @@ func (a *annotator) cells(texts []string) []byte {
 		ref := columnName(a.at+i) + strconv.Itoa(a.line)
 		b.WriteString("<" + a.prefix + `c r="` + ref + `" t="inlineStr"><` + a.prefix + "is><" + a.prefix + `t xml:space="preserve">`)
 		// What XML cannot hold is replaced by its own escaper. A bytes.Buffer takes everything.
-		_ = xml.EscapeText(&b, []byte(strings.ReplaceAll(text, "_x", "_x005F_x"))) //nolint:errcheck // a bytes.Buffer does not fail
+		_ = xml.EscapeText(&b, []byte(strings.ReplaceAll(text, "_x", "_x005F_x")))
 		b.WriteString("</" + a.prefix + "t></" + a.prefix + "is></" + a.prefix + "c>")
 	}
 	return b.Bytes()

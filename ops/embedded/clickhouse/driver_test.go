@@ -123,7 +123,7 @@ func checkRow(t *testing.T, scan func(...any) error, i int, base time.Time) {
 		f         float64
 		b         bool
 		want      = row(i, base)
-		wantMaybe = want[4].(*string) //nolint:errcheck,forcetypeassert // built above
+		wantMaybe = want[4].(*string)
 	)
 	if err := scan(&n, &mass, &wide, &code, &maybe, &at, &day, &id, &parts, &pairs, &tuple, &lcn, &e, &f, &b); err != nil {
 		require.NoError(t, err)

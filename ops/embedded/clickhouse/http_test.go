@@ -37,7 +37,6 @@ type answer struct {
 // request is one plain HTTP request to the endpoint.
 type request struct {
 	method string // default POST
-	user   string // default the admin's
 	query  url.Values
 	body   io.Reader
 	header map[string]string
@@ -143,7 +142,7 @@ func TestHTTPInterface(t *testing.T) {
 	})
 	t.Run("OK ping needs no account", func(t *testing.T) {
 		for _, path := range []string{"/ping", "/replicas_status"} {
-			response, err := http.Get("http://" + server.Addr() + path) //nolint:noctx // the shortest form a health check has
+			response, err := http.Get("http://" + server.Addr() + path)
 			require.NoError(t, err)
 			body, err := io.ReadAll(response.Body)
 			require.NoError(t, errors.Join(err, response.Body.Close()))
@@ -187,7 +186,7 @@ func TestHTTPInterface(t *testing.T) {
 			conn := clickhousetest.Open(t, admin, func(o *driver.Options) { o.Compression = &driver.Compression{Method: method} })
 			rows, err := conn.Query(t.Context(), late)
 			require.NoError(t, err)
-			for rows.Next() { //nolint:revive // read to the end
+			for rows.Next() {
 			}
 			var exception *driver.Exception
 			require.True(t, errors.As(rows.Err(), &exception), "%v: %v", method, rows.Err())
@@ -286,7 +285,7 @@ func TestBrokenBodyInsertsNothing(t *testing.T) {
 			require.NoError(t, err)
 			_, err = fmt.Fprintf(c, "POST /?query=INSERT+INTO+t+FORMAT+TSV HTTP/1.1\r\nHost: %s\r\nX-ClickHouse-User: stofstrom\r\nX-ClickHouse-Key: %s\r\n%s", server.Addr(), password, head)
 			require.NoError(t, err)
-			require.NoError(t, c.(*net.TCPConn).CloseWrite()) //nolint:errcheck,forcetypeassert // Dial of tcp
+			require.NoError(t, c.(*net.TCPConn).CloseWrite())
 			response, err := http.ReadResponse(bufio.NewReader(c), nil)
 			require.NoError(t, err)
 			require.NoError(t, response.Body.Close())

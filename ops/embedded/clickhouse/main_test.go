@@ -56,7 +56,7 @@ func host(dir string) int {
 	go func() {
 		<-server.Ready()
 		pid, _ := server.EnginePID()
-		fmt.Println(server.ConnectionString(server.AdminUser(), ""), pid)
+		fmt.Fprintln(os.Stdout, server.ConnectionString(server.AdminUser(), ""), pid)
 	}()
 	if err := server.Run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)

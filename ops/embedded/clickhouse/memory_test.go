@@ -43,7 +43,7 @@ func TestLargeResultsKeepMemoryFlat(t *testing.T) {
 		require.NoError(t, err)
 		u.Path = "/"
 		u.RawQuery = url.Values{"default_format": {format}, "max_threads": {"2"}}.Encode()
-		response, err := http.Post(u.String(), "text/plain", strings.NewReader("SELECT number, toString(number) AS text, [number, number] AS list FROM numbers(10000000)")) //nolint:noctx // the test's own server
+		response, err := http.Post(u.String(), "text/plain", strings.NewReader("SELECT number, toString(number) AS text, [number, number] AS list FROM numbers(10000000)"))
 		require.NoError(t, err)
 		n, err := io.Copy(io.Discard, response.Body)
 		require.NoError(t, err)

@@ -56,7 +56,7 @@ func nodeProgram(t *testing.T) string {
 		return program
 	}
 	require.NoError(t, os.MkdirAll(filepath.Dir(folder), 0o750))
-	work, err := os.MkdirTemp(filepath.Dir(folder), "install-*")
+	work, err := os.MkdirTemp(filepath.Dir(folder), "install-*") //nolint:usetesting // renamed into the cache, so on its file system
 	require.NoError(t, err)
 	defer func() { require.NoError(t, os.RemoveAll(work)) }()
 	for name, text := range files {

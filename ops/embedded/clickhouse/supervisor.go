@@ -49,7 +49,7 @@ func (s *Server) supervise(ctx context.Context) error {
 		c, err := s.startChild(ctx)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // stopped while it started
 		case err != nil && first:
 			return err
 		case err != nil:
@@ -209,7 +209,7 @@ func (s *Server) command(files ...*os.File) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe the engine: %w", err)
 	}
-	cmd := exec.Command(s.cfg.Executable[0], s.cfg.Executable[1:]...) //nolint:gosec // the command line is the operator's
+	cmd := exec.Command(s.cfg.Executable[0], s.cfg.Executable[1:]...) //nolint:gosec,noctx // the command line is the operator's; the supervisor ends the child itself, gently first
 	cmd.Dir = s.folder("run")
 	cmd.ExtraFiles = files
 	cmd.Env = append(childEnvironment(), engine.EnvSpec+"="+string(spec), "HOME="+s.folder("run"), "TMPDIR="+s.folder("spool"))

@@ -43,7 +43,7 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return c.proto.Unmarshal(data, v)
 	}
 	if m.err != nil {
-		return nil
+		return nil //nolint:nilerr // told when the append is answered, with what is wrong
 	}
 	if len(data) == 1 {
 		m.err = m.decode(data[0].ReadOnlyData())

@@ -91,20 +91,20 @@ func (c *Config) setDefaults() {
 func (c *Config) validate() error {
 	var errs []error
 	if c.Dir == "" {
-		errs = append(errs, errors.New("Dir is empty; name the data folder"))
+		errs = append(errs, errors.New("the field Dir is empty; name the data folder"))
 	}
 	if c.Logger == nil {
-		errs = append(errs, errors.New("Logger is nil"))
+		errs = append(errs, errors.New("the field Logger is nil"))
 	}
 	if (c.Username == "") != (c.Password == "") {
-		errs = append(errs, errors.New("Username and Password belong together; one of them is empty"))
+		errs = append(errs, errors.New("the fields Username and Password belong together; one of them is empty"))
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		errs = append(errs, errors.New("TLSCertFile and TLSKeyFile belong together; one of them is empty"))
 	}
 	withTLS, withUser := c.TLSCertFile != "", c.Username != ""
 	if withUser && !withTLS {
-		errs = append(errs, errors.New("Username is set without TLSCertFile; clients send credentials over TLS only"))
+		errs = append(errs, errors.New("a Username is set without TLSCertFile; clients send credentials over TLS only"))
 	}
 	if c.ClientCAFile != "" && !withUser {
 		errs = append(errs, errors.New("ClientCAFile is set without Username; it says whose certificate is let in"))
@@ -131,7 +131,7 @@ func (c *Config) validate() error {
 func checkListen(address string, protected bool) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("Listen %q is not host:port: %w", address, err)
+		return fmt.Errorf("the address %q of Listen is not host:port: %w", address, err)
 	}
 	if host == "localhost" || protected {
 		return nil
@@ -139,7 +139,7 @@ func checkListen(address string, protected bool) error {
 	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("Listen %q is reachable from other machines; that needs TLSCertFile, TLSKeyFile, Username and Password", address)
+	return fmt.Errorf("the address %q of Listen is reachable from other machines; that needs TLSCertFile, TLSKeyFile, Username and Password", address)
 }
 
 func (c *Config) tlsConfig() (*tls.Config, error) {

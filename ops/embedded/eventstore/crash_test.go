@@ -41,7 +41,7 @@ func serveUntilKilled(dir string) int {
 	if err == nil {
 		go func() {
 			<-node.Ready()
-			fmt.Println(node.ConnectionString())
+			fmt.Fprintln(os.Stdout, node.ConnectionString())
 		}()
 		err = node.Run(context.Background())
 	}

@@ -67,7 +67,8 @@ func (s *Store) scanAll(db *pebble.DB, from uint64, backwards bool, visit Visit)
 // scanLog checks on its way that no position is missing.
 func scanLog(it *pebble.Iterator, from, head uint64, backwards bool, visit Visit) error {
 	var r Record
-	next, ok := from, false
+	next := from
+	var ok bool
 	if backwards {
 		ok = it.Last()
 	} else {
@@ -250,7 +251,8 @@ func scanStream(index, log *pebble.Iterator, name string, low, high int64, backw
 	var r Record
 	var at uint64 // position under the log iterator, 0 if nowhere
 	key := make([]byte, logKeyLen)
-	next, ok := low, false
+	next := low
+	var ok bool
 	if backwards {
 		next, ok = high, index.Last()
 	} else {
@@ -265,7 +267,7 @@ func scanStream(index, log *pebble.Iterator, name string, low, high int64, backw
 			return &CorruptionError{Err: fmt.Errorf("stream %q: revision %d is missing from the index", name, next)}
 		}
 		// Events of one append lie next to each other in the log.
-		found := false
+		var found bool
 		switch {
 		case at != 0 && position == at+1:
 			found = log.Next()
