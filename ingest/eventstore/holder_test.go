@@ -65,17 +65,17 @@ func currentOf(h *Holder) *generation {
 
 func TestHolderIsPatientOnceThenFailsAtOnce(t *testing.T) {
 	address := deadAddress(t)
-	h := testHolder(t, Config{Connection: "esdb://" + address + "?tls=false", Patience: 300 * time.Millisecond})
+	h := testHolder(t, Config{Connection: "esdb://" + address + "?tls=false", Patience: time.Second})
 	start := time.Now()
 	_, err := h.acquire(context.Background(), waitPatiently)
 	require.ErrorIs(t, err, eventlog.ErrUnavailable)
-	require.GreaterOrEqual(t, time.Since(start), 300*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(start), time.Second)
 
 	start = time.Now()
 	_, err = h.acquire(context.Background(), waitPatiently)
 	require.ErrorIs(t, err, eventlog.ErrUnavailable)
 	require.ErrorContains(t, err, address)
-	require.Less(t, time.Since(start), 200*time.Millisecond, "the outage is known by now")
+	require.Less(t, time.Since(start), time.Second, "the outage is known by now")
 	require.False(t, h.Connected())
 
 	newFake().serve(t, address)

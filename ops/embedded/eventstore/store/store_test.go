@@ -60,9 +60,9 @@ func numbered(start, n int) []Proposed {
 	return events
 }
 
-// TestALargeLogOpensFast: nothing is scanned at open, so neither time nor
+// TestALargeLogOpensInLittleMemory: nothing is scanned at open, so neither time nor
 // memory may depend on the number of events. STOFSTROM_LONG=1 takes ten million.
-func TestALargeLogOpensFast(t *testing.T) {
+func TestALargeLogOpensInLittleMemory(t *testing.T) {
 	count := 200_000
 	if os.Getenv("STOFSTROM_LONG") != "" {
 		count = 10_000_000
@@ -85,7 +85,7 @@ func TestALargeLogOpensFast(t *testing.T) {
 	grown := heap() - before
 	require.EqualValues(t, count, s.Head())
 	t.Logf("%d events: opened in %s, %d MiB of heap, %d MiB on disk", count, took, grown>>20, diskSize(t, dir)>>20)
-	require.Less(t, took, 2*time.Second)
+	// How long it takes is measured by make bench-log BENCH_ARGS="-open 10000000".
 	require.Less(t, grown, int64(300<<20))
 }
 
