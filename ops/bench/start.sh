@@ -16,7 +16,10 @@ measure() {
   began=$(date +%s%N)
   bin/stofstrom serve --data "$data" --listen 127.0.0.1:0 --sample wdi >"$log" 2>&1 &
   pid=$!
-  tail -f -n +1 --pid="$pid" "$log" | grep -q -m1 '^ready' || { cat "$log" >&2; exit 1; }
+  until grep -q '^ready' "$log"; do
+    kill -0 "$pid" 2>/dev/null || { cat "$log" >&2; exit 1; }
+    sleep 0.02
+  done
   ended=$(date +%s%N)
   awk -v what="$1" -v ns=$((ended - began)) 'BEGIN { printf "%-44s %5.1f s\n", what, ns / 1e9 }'
   kill -TERM "$pid"
