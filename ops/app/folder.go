@@ -24,6 +24,9 @@ import (
 //	index/               identity index, disposable
 //	answers/             answers to requests with an Idempotency-Key
 //	imports/             spooled files, jobs and their reports
+//	answers/             answers kept under Idempotency-Keys
+//	running.json         where the running program can be reached
+//	control.sock         where other commands of the same user ask it
 //	address-*            addresses chosen for auto
 //	control.sock         where other commands ask the running program
 //	running.json         where the running program can be reached

@@ -205,9 +205,8 @@ func judge(file, p string) error {
 	return nil
 }
 
-// silentSkips finds tests that give up without the rule that a skip is a
-// failure in CI: t.Skip and its like are called by testenv.Skip only, or
-// behind testing.Short.
+// silentSkips finds tests that give up: t.Skip and its like may stand behind
+// testing.Short only, where the long form runs elsewhere.
 func silentSkips(file string, parsed *ast.File) []string {
 	var found []string
 	ast.Inspect(parsed, func(n ast.Node) bool {
