@@ -65,7 +65,7 @@ type Job struct {
 	Bytes      int64             `json:"bytes"`  // as sent
 	SHA256     string            `json:"sha256"` // of the bytes as sent, hex
 	Replace    bool              `json:"replace"`
-	DryRun     bool              `json:"dry_run,omitempty"`    // nothing is recorded: the report says what would be
+	DryRun     bool              `json:"dry_run"`              // nothing is recorded: the report says what would be
 	CancelMost bool              `json:"cancel_most,omitzero"` // replace, also when most is cancelled
 	Reason     string            `json:"reason,omitempty"`
 	Actor      string            `json:"actor"`
